@@ -1,6 +1,7 @@
 """Writes src/rung/types.py: the schemas of openapi.json, and the body and the query of each call as CreateWebhookRequest, ListLogsQuery."""
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,15 @@ def generate(description: dict[str, Any], output: Path) -> None:
         flags += ["--custom-file-header=# Generated from openapi.json."]
         command = [sys.executable, "-W", "ignore", "-m", "datamodel_code_generator", *flags]
         subprocess.run([*command, "--input", file.name, "--output", output], check=True)
+    output.write_text(inviting(output.read_text()))
+
+
+def inviting(code: str) -> str:
+    """Bodies of requests take any mapping in place of a dict: a TypedDict of the caller's own is one."""
+    classes = re.split(r"(?m)^(?=class )", code.replace("from typing import", "from collections.abc import Mapping\nfrom typing import", 1))
+    return "".join(
+        one.replace("dict[str, Any]", "Mapping[str, Any]") if re.match(r"class \w+Request\(", one) else one for one in classes
+    )
 
 
 def extensible(schema: dict[str, Any]) -> dict[str, Any]:

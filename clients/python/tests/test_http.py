@@ -3,20 +3,20 @@
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypedDict, cast
 
 import httpx
 import pytest
 
-from rung import ApiError, ConnectionFailed, PublishFailed, Rung
+from rung import ApiError, ConnectionFailed, PublishFailed, PublishResult, Rung, RungError
 from rung.types import PublishEventRequest
 
 KEY = "rk_a-secret-that-nobody-may-see"
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def answering(*answers: httpx.Response | httpx.TransportError) -> tuple[Rung, list[httpx.Request]]:
+def answering(*answers: httpx.Response | httpx.RequestError) -> tuple[Rung, list[httpx.Request]]:
     """A client, and the requests to which it got these answers, one after another."""
     requests: list[httpx.Request] = []
     left = iter(answers)
@@ -24,7 +24,7 @@ def answering(*answers: httpx.Response | httpx.TransportError) -> tuple[Rung, li
     def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
         outcome = next(left)
-        if isinstance(outcome, httpx.TransportError):
+        if isinstance(outcome, httpx.RequestError):
             raise outcome
         return outcome
 
@@ -95,21 +95,21 @@ def test_a_lone_surrogate_is_named_and_not_sent(data: dict[str, Any], place: str
 
 
 def test_an_event_with_an_id_has_no_idempotency_key() -> None:
-    rung, requests = answering(data({}, 202), data({}, 202))
+    rung, requests = answering(data({"event": {}}, 202), data({"event": {}}, 202))
     rung.events.publish(type="a", data={})
     rung.events.publish(type="a", data={}, id="1", idempotency_key="mine")
     assert ["idempotency-key" in request.headers for request in requests] == [True, False]
 
 
 def test_an_event_takes_the_hops_of_the_delivery_that_it_results_from_along() -> None:
-    rung, requests = answering(data({}, 202), httpx.Response(202, json={"data": {"results": [{}]}}))
+    rung, requests = answering(data({"event": {}}, 202), accepting(1))
     rung.events.publish(type="a", data={}, headers={"Rung-Hops": "1"})
     rung.events.publish_batch([{"type": "a", "data": {}}], headers={"Rung-Hops": "2"})
     assert [request.headers["rung-hops"] for request in requests] == ["1", "2"]
 
 
 def test_what_may_help_is_repeated_with_growing_pauses(slept: list[float]) -> None:
-    outcomes: list[httpx.Response | httpx.TransportError] = [
+    outcomes: list[httpx.Response | httpx.RequestError] = [
         httpx.ConnectError("no"),
         httpx.ReadTimeout("no"),
         refused(409, "busy", retryable=True),
@@ -162,12 +162,133 @@ def test_the_key_is_in_no_text(slept: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["rung.test", "ftp://rung.test", "http://me:pw@rung.test", "http://rung.test/?a", "http://a/#b"]
+    "url",
+    [
+        "rung.test",
+        "ftp://rung.test",
+        "http://me:pw@rung.test",
+        "http://rung.test/?a",
+        "http://rung.test/?",
+        "http://a/#b",
+        "http://",
+        "http://:8080",
+        "http://a:99999",
+        "http://a:b",
+        "http://a b",
+        "http://a/ ",
+        "http://a\n",
+        "http://me:pw@[",
+        "",
+        None,
+    ],
 )
-def test_a_strange_url_is_refused(url: str) -> None:
+def test_a_strange_url_is_refused(url: Any) -> None:
     with pytest.raises(ValueError, match="^url: ") as caught:
         Rung(url, KEY)
     assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tenant", ["", " ", "a b", "a\r\nX: y", "acme\n", "ä", "a" * 65, "a/b", None, 7, b"acme", ["acme"]])
+def test_what_is_no_tenant_is_refused_and_never_the_whole_deployment(tenant: Any) -> None:
+    rung, requests = answering()
+    with pytest.raises(ValueError, match="^tenant: must be 1 to 64 characters"):
+        rung.for_tenant(tenant).webhooks.recover_all()
+    with pytest.raises(ValueError, match="^tenant: must be 1 to 64 characters"):
+        Rung("http://rung.test", KEY, tenant=tenant)
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("key", value) for value in ("", None, 7, "a b", "a\n", "ä")),
+        *(("max_retries", value) for value in (-1, 1.5, None, "4")),
+        *(("timeout", value) for value in (0, -1, float("nan"), None, "30")),
+    ],
+)
+def test_a_client_is_not_made_with_what_makes_no_sense(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{field}: must be "):
+        Rung(**{"url": "http://rung.test", "key": KEY, field: value})
+
+
+def test_a_condition_or_a_key_that_is_empty_is_no_call_without_it() -> None:
+    rung, requests = answering()
+    calls: list[Callable[[], object]] = [
+        lambda: rung.tenants.put("acme", name="A", if_match=""),
+        lambda: rung.webhooks.delete("w", if_match="a\r\nb: c"),
+        lambda: rung.events.publish(type="a", data={}, idempotency_key=""),
+        lambda: rung.events.publish_batch([{"type": "a", "data": {}}], idempotency_key=""),
+        lambda: rung.events.publish(type="a", data={}, headers={"a b": "c"}),
+        lambda: rung.event_types.get(cast(str, None)),
+        lambda: rung.tenants.delete(cast(str, None)),
+        lambda: rung.events.publish(type="a", data={"at": {1, 2}}),
+        lambda: rung.tenants.list(q="x" * 70_000).page(),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError):
+            call()
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.DecodingError("bad gzip"), httpx.LocalProtocolError("no"), httpx.UnsupportedProtocol("no")]
+)
+def test_whatever_goes_wrong_on_the_way_is_an_error_of_the_client(error: httpx.RequestError, slept: list[float]) -> None:
+    rung, _ = answering(*[error] * 5)
+    with pytest.raises(ConnectionFailed, match=rf"^GET http://rung.test/v1/health: {error} \({type(error).__name__}\)$"):
+        rung.health()
+
+
+def test_an_answer_that_cannot_be_unpacked_is_an_error_of_the_client(slept: list[float]) -> None:
+    rung, _ = batches(lambda _: httpx.Response(200, content=b"no gzip", headers={"content-encoding": "gzip"}))
+    with pytest.raises(RungError):
+        rung.health()
+
+
+def test_a_refused_connection_says_where_and_why() -> None:
+    with Rung("http://127.0.0.1:1", KEY, max_retries=0) as rung:
+        with pytest.raises(ConnectionFailed, match=r"^GET http://127\.0\.0\.1:1/v1/health: .*[Cc]onnection refused"):
+            rung.health()
+    with pytest.raises(RungError, match="^the client is closed$"):
+        rung.health()
+
+
+def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(RungError, match="^the environment's proxies or certificates: .*socks"):
+        Rung("http://rung.test", KEY)
+
+
+def test_a_redirect_is_not_followed_and_says_where_to() -> None:
+    rung, requests = answering(httpx.Response(301, headers={"location": "https://rung.test/v1/health"}))
+    with pytest.raises(ApiError, match="redirected to https://rung.test/v1/health; redirects are not followed"):
+        rung.health()
+    assert len(requests) == 1
+
+
+ANSWERS: list[Any] = [None, 7, [], {}, {"data": None}, {"data": []}, {"data": {}}, {"error": 7}, {"error": {"code": 7}}]
+ANSWERS += [{"error": {"code": "no", "details": 7, "message": None, "retryable": "yes"}}, {"data": {"results": [7]}}]
+ANSWERS += [{"data": {"results": []}}, {"data": {"results": [{"success": True}]}}, {"data": {"results": None}}]
+
+
+@pytest.mark.parametrize("status", [200, 202, 207, 302, 404, 413, 422])
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_without_what_it_must_have_is_an_error_of_the_client(answer: Any, status: int) -> None:
+    calls: list[Callable[[Rung], object]] = [
+        lambda rung: rung.tenants.create(name="A"),
+        lambda rung: list(rung.tenants.list()),
+        lambda rung: rung.webhooks.activate("w"),
+        lambda rung: rung.webhooks.secret("w"),
+        lambda rung: rung.me(),
+        lambda rung: rung.egress_ips(),
+        lambda rung: rung.exports.import_(["{}"]),
+        lambda rung: rung.events.publish(type="a", data={}),
+        lambda rung: rung.events.publish_batch(events(2)),
+    ]
+    for call in calls:
+        rung, _ = answering(httpx.Response(status, json=answer))
+        with pytest.raises(RungError):
+            call(rung)
 
 
 def test_paths_and_queries_are_encoded() -> None:
@@ -210,10 +331,26 @@ def test_a_job_is_waited_for(slept: list[float]) -> None:
     assert slept == [1, 1]
 
 
-def accepting(request: httpx.Request) -> httpx.Response:
-    events = json.loads(request.content)["events"]
+def accepting(request: httpx.Request | int) -> httpx.Response:
+    """Accepts what is sent, or so many events."""
+    events = events_of(request) if isinstance(request, httpx.Request) else [{}] * request
     results = [{"success": True, "status": 202, "duplicate": False, "data": {"event": event}} for event in events]
     return data({"results": results}, 202)
+
+
+def events_of(request: httpx.Request) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(request.content)["events"]
+    return found
+
+
+def accepted(results: Iterable[PublishResult]) -> list[dict[str, Any]]:
+    """What was published, all of which is accepted."""
+    found: list[dict[str, Any]] = []
+    for result in results:
+        # A type checker tells the two kinds apart by `success`.
+        assert result["success"], result["error"]
+        found.append(cast(dict[str, Any], result["data"]["event"]))
+    return found
 
 
 def batches(answer: Handler) -> tuple[Rung, list[httpx.Request]]:
@@ -234,7 +371,7 @@ def test_a_batch_is_split_at_100_events() -> None:
     rung, requests = batches(accepting)
     results = rung.events.publish_batch(events(250))
     assert [len(json.loads(request.content)["events"]) for request in requests] == [100, 100, 50]
-    assert [result["data"]["event"]["id"] for result in results] == [f"e{index}" for index in range(250)]
+    assert [event["id"] for event in accepted(results)] == [f"e{index}" for index in range(250)]
     assert rung.events.publish_batch([]) == []
 
 
@@ -262,13 +399,14 @@ def test_a_batch_has_a_key_where_an_event_has_no_id_and_results_keep_their_order
         {"type": "b", "data": {}},
     ]
     results = rung.events.publish_batch(mixed, idempotency_key="mine")
-    assert [result["data"]["event"]["type"] for result in results] == ["a", "a", "b"]
+    assert [event["type"] for event in accepted(results)] == ["a", "a", "b"]
     rung.events.publish_batch(mixed[1:2], idempotency_key="mine")
     assert [request.headers.get("idempotency-key") for request in requests] == ["mine-0", None]
 
 
 def test_refused_events_are_results_and_a_refused_request_is_an_error() -> None:
-    refusal = {"success": False, "status": 422, "duplicate": False, "error": {"code": "unknown_event_type"}}
+    error: dict[str, Any] = {"code": "unknown_event_type", "message": "no", "request_id": None, "retryable": False, "details": []}
+    refusal = {"success": False, "status": 422, "duplicate": False, "error": error}
     none = httpx.Response(
         422, json={"success": False, "error": {"code": "batch_refused"}, "data": {"results": [refusal]}}
     )
@@ -277,12 +415,51 @@ def test_refused_events_are_results_and_a_refused_request_is_an_error() -> None:
     )
     assert rung.events.publish_batch(events(1)) == [refusal]
     (too_large,) = rung.events.publish_batch(events(1))
-    assert (too_large["status"], too_large["error"]["code"]) == (413, "payload_too_large")
+    assert not too_large["success"] and too_large["status"] == 413
+    assert (too_large["error"]["code"], too_large["error"]["message"]) == ("payload_too_large", "url: no")
     with pytest.raises(PublishFailed) as caught:
         rung.events.publish_batch(events(101))
     assert caught.value.results == [refusal] * 100 + [None]
     assert isinstance(caught.value.__cause__, ApiError)
     assert str(caught.value) == "1 of 101 events have no result: unauthorized (401): url: no"
+
+
+def test_errors_name_events_by_their_places_in_the_batch() -> None:
+    def refusing(request: httpx.Request) -> httpx.Response:
+        if len(events_of(request)) == 50:
+            details = [{"field": f"events[{place}].type", "code": "invalid", "problem": "no"} for place in (1, 10)]
+            error = {"code": "invalid_request", "message": "events[1].type: no; events[10].type: no", "details": details}
+            return httpx.Response(422, json={"error": error})
+        results = json.loads(accepting(request).content)["data"]["results"]
+        details = [{"field": "events[20].type", "code": "unknown", "problem": "no"}]
+        error = {"code": "unknown_event_type", "message": "events[20].type: no", "details": details}
+        results[20] = {"success": False, "status": 422, "duplicate": False, "error": error}
+        return data({"results": results}, 207)
+
+    rung, _ = batches(refusing)
+    with pytest.raises(PublishFailed) as caught:
+        rung.events.publish_batch(events(250))
+    for place in (20, 120):
+        result = caught.value.results[place]
+        assert result is not None and not result["success"]
+        assert result["error"]["message"] == f"events[{place}].type: no"
+        assert result["error"]["details"][0]["field"] == f"events[{place}].type"
+    cause = caught.value.__cause__
+    assert isinstance(cause, ApiError)
+    assert [detail["field"] for detail in cause.details] == ["events[201].type", "events[210].type"]
+    assert str(cause) == "invalid_request (422): events[201].type: no; events[210].type: no"
+
+
+class Order(TypedDict):
+    """Data of a type of the caller's own."""
+
+    total: int
+
+
+def test_data_may_have_a_type_of_its_own() -> None:
+    rung, requests = answering(data({"event": {}}, 202))
+    rung.events.publish(type="order.paid", data=Order(total=42))
+    assert json.loads(requests[0].content)["data"] == {"total": 42}
 
 
 def lines_of(request: httpx.Request) -> list[str]:

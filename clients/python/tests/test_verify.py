@@ -1,7 +1,11 @@
 """Receivers' verification, against what `rung sign` signs."""
 
+import contextlib
+import hashlib
+import hmac
 import json
 import os
+import random
 import subprocess
 import time
 import typing
@@ -86,9 +90,10 @@ def test_a_dialect_that_is_not_built_in_is_a_mistake() -> None:
         verify(dialect="ours", secret=SECRET, headers={}, body=BODY)  # type: ignore[arg-type]
 
 
-def test_a_secret_that_is_no_key_is_a_mistake() -> None:
+@pytest.mark.parametrize("secret", ["not base64!", "whsec_!!!!", "whsec_", "whsec_A", "whsec_ä", "\udcff"])
+def test_a_secret_that_is_no_key_is_a_mistake(secret: str) -> None:
     with pytest.raises(ValueError, match="^secret: "):
-        verify(dialect="standard", secret="not base64!", headers={}, body=BODY)
+        verify(dialect="standard", secret=secret, headers={}, body=BODY)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -96,3 +101,36 @@ def test_a_secret_that_is_no_key_is_a_mistake() -> None:
 def test_a_missing_secret_is_a_mistake(dialect: Dialect, secret: str | list[str] | None) -> None:
     with pytest.raises(ValueError, match="^secret: "):
         verify(dialect=dialect, secret=secret, headers={}, body=BODY)
+
+
+PIECES = ["\xff", "\udcff", "\ud800", "\0", "\r\n", "é", "v1,", "v1", ",", " ", "=", "t=", "sha256=", "v0=", "0", "9" * 400]
+PIECES += ["-1", "nan", "inf", "1e400", "٣", str(int(time.time())), "AAAA", "a" * 64, "whsec_"]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_whatever_a_header_has_is_not_genuine_and_nothing_worse(dialect: Dialect) -> None:
+    chance = random.Random(7)
+    genuine = signed(dialect)
+    hostile: list[typing.Any] = [None, 7, b"x", ["a"]]
+    for _ in range(2000):
+        headers: dict[typing.Any, typing.Any] = dict(genuine)
+        name = chance.choice(list(genuine))
+        headers[name] = "".join(chance.choices([*PIECES, genuine[name]], k=chance.randint(0, 4)))
+        if chance.random() < 0.1:
+            headers[name] = chance.choice(hostile)
+        # A piece may leave the signature as it is: what must not happen is another error.
+        with contextlib.suppress(VerificationError):
+            verify(dialect=dialect, secret=SECRET, headers=headers, body=BODY)
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"\xff", b"[" * 100_000, b""])
+def test_what_is_signed_and_no_json_is_no_delivery(body: bytes) -> None:
+    mac = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    with pytest.raises(VerificationError):
+        verify(dialect="badger", secret=SECRET, headers={"x-badger-signature": mac}, body=body)
+
+
+@pytest.mark.parametrize("body", ["{}", None, {}])
+def test_a_body_that_is_not_raw_is_a_mistake(body: typing.Any) -> None:
+    with pytest.raises(ValueError, match="^body: must be the raw body"):
+        verify(dialect="badger", secret=SECRET, headers={}, body=body)

@@ -1,6 +1,6 @@
 """Client for Rung: publish events, manage webhooks, verify deliveries."""
 
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Self, TypedDict, cast
 
 import httpx
@@ -10,7 +10,7 @@ from . import types as t
 from ._errors import ApiError, ConnectionFailed, ErrorBody, ErrorDetail, RungError
 from ._http import Http
 from ._pages import Page, Pages
-from ._publish import PublishFailed, PublishResult
+from ._publish import PublishAccepted, PublishFailed, PublishRefused, PublishResult
 from ._verify import Dialect, VerificationError, verify
 
 __all__ = [
@@ -22,7 +22,9 @@ __all__ = [
     "Me",
     "Page",
     "Pages",
+    "PublishAccepted",
     "PublishFailed",
+    "PublishRefused",
     "PublishResult",
     "Rung",
     "RungError",
@@ -48,19 +50,22 @@ class Rung:
         url: str,
         key: str,
         *,
-        tenant: str | None = None,
+        tenant: str | EllipsisType = ...,
         max_retries: int = 4,
         timeout: float = 30.0,
         http_client: httpx.Client | None = None,
     ) -> None:
         """`url` is where Rung is, such as `https://hooks.example.com`; `key` an operator's, a tenant's or a portal's.
 
-        `tenant` is the tenant to act for with an operator's key. `max_retries` is how often a request is repeated after 429, 503, another
+        `tenant` is the tenant to act for with an operator's key; leave it out to act for none. `max_retries` is how often a request is repeated after 429, 503, another
         retryable error or a failed connection. `timeout` is in seconds, for each step of an attempt. `http_client` serves in place of a new one,
         for proxies and the like; it brings its own time-outs.
         """
-        client = http_client or httpx.Client(timeout=timeout)
-        self._use(Http(url, key, tenant, max_retries, client))
+        if not isinstance(timeout, (int, float)) or not timeout > 0:
+            raise ValueError("timeout: must be a number above 0")
+        client = _client(timeout) if http_client is None else http_client
+        http = Http(url, key, max_retries, client)
+        self._use(http if tenant is ... else http.for_tenant(tenant))
 
     def _use(self, http: Http) -> None:
         self._http = http
@@ -87,19 +92,19 @@ class Rung:
 
     def about(self) -> t.About:
         """Version, features and limits of the deployment."""
-        return cast(t.About, self._http.call("GET", "/v1"))
+        return cast(t.About, self._http.call("GET", "/v1", "version", "limits"))
 
     def me(self) -> Me:
         """Whose key this is, and what is left of its quota."""
-        return cast(Me, self._http.call("GET", "/v1/me"))
+        return cast(Me, self._http.call("GET", "/v1/me", "key", "tenant", "quota"))
 
     def health(self) -> dict[str, Any]:
         """Status and version."""
-        return cast(dict[str, Any], self._http.call("GET", "/v1/health"))
+        return cast(dict[str, Any], self._http.call("GET", "/v1/health", "status"))
 
     def egress_ips(self) -> list[str]:
         """The addresses that deliveries come from."""
-        return cast(list[str], self._http.call("GET", "/v1/egress-ips")["egress_ips"])
+        return cast(list[str], self._http.call("GET", "/v1/egress-ips", "egress_ips")["egress_ips"])
 
     def close(self) -> None:
         """Closes the connections."""
@@ -112,3 +117,12 @@ class Rung:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _client(timeout: float) -> httpx.Client:
+    """With the proxies and certificates that the environment names."""
+    try:
+        return httpx.Client(timeout=timeout)
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        message = f"the environment's proxies or certificates: {error}"
+        raise RungError(message, retryable=False) from error

@@ -5,37 +5,35 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import Any, TypeGuard
+from urllib.parse import quote
 
 import httpx
 
-from ._errors import ApiError, ConnectionFailed, ErrorBody
+from ._errors import ApiError, ConnectionFailed, ErrorBody, ErrorDetail, RungError
 
 _BASE_DELAY_S = 0.5
 _MAX_DELAY_S = 8.0
 # What asks for a longer wait is not waited for.
 _MAX_RETRY_AFTER_S = 60.0
 _RETRIED_STATUSES = (429, 502, 503, 504)
-_FAILED_CONNECTIONS = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.ProxyError)
 
 
-# In place of an `Idempotency-Key`: none, also with POST.
-NO_IDEMPOTENCY_KEY = ""
+class NoIdempotencyKey:
+    """In place of an `Idempotency-Key`: none, also with POST."""
 
 
 class Http:
     """The transport of a client."""
 
-    def __init__(self, url: str, key: str, tenant: str | None, max_retries: int, client: httpx.Client) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or "@" in parts.netloc or parts.query or parts.fragment:
-            raise ValueError("url: must be http or https, without user information, query or fragment")
-        if not re.fullmatch(r"[\x21-\x7e]+", key):
-            raise ValueError("key: must be printable ASCII without blanks")
-        self._base = url.rstrip("/")
+    def __init__(self, url: str, key: str, max_retries: int, client: httpx.Client, tenant: str | None = None) -> None:
+        self._base = _base(url)
+        if not _matches(r"[\x21-\x7e]+", key):
+            raise ValueError("key: must be printable ASCII without blanks, and not empty")
+        if not isinstance(max_retries, int) or max_retries < 0:
+            raise ValueError("max_retries: must be a whole number, at least 0")
         self._key = key
         self._tenant = tenant
         self._max_retries = max_retries
@@ -43,7 +41,10 @@ class Http:
 
     def for_tenant(self, tenant: str) -> "Http":
         """The same, acting for a tenant."""
-        return Http(self._base, self._key, tenant, self._max_retries, self._client)
+        # Without the header an operator's key would act for the whole deployment.
+        if not _matches("[A-Za-z0-9_-]{1,64}", tenant):
+            raise ValueError("tenant: must be 1 to 64 characters from A-Z, a-z, 0-9, `_` and `-`")
+        return Http(self._base, self._key, self._max_retries, self._client, tenant)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -53,20 +54,20 @@ class Http:
         self,
         method: str,
         path: str,
-        *,
+        *members: str,
         query: Mapping[str, Any] | None = None,
         body: object = None,
-        idempotency_key: str | None = None,
+        idempotency_key: str | type[NoIdempotencyKey] | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Sends a request, repeats it where that may help, and returns `data` of the answer. Bytes are JSON already."""
-        content = body if body is None or isinstance(body, bytes) else to_json(body)
+        """Sends a request, repeats it where that may help, and returns `data` of the answer, which must have these members."""
+        content = None if body is None else to_json(body)
         more = {**(headers or {}), "if-match": if_match, "if-none-match": if_none_match}
         answer = self.send(method, path, query, content, idempotency_key=idempotency_key, headers=more)
         data = parse(answer).get("data")
-        if answer.status_code >= 300 or data is None:
+        if answer.status_code >= 300 or not isinstance(data, dict) or not data.keys() >= set(members):
             raise error_of(answer)
         return data
 
@@ -77,22 +78,22 @@ class Http:
         query: Mapping[str, Any] | None = None,
         content: bytes | None = None,
         *,
-        idempotency_key: str | None = None,
+        idempotency_key: str | type[NoIdempotencyKey] | None = None,
         headers: Mapping[str, str | None] | None = None,
     ) -> httpx.Response:
         """Sends a request and repeats it where that may help. Returns the last answer, whatever its status."""
         if idempotency_key is None and method == "POST":
             idempotency_key = str(uuid.uuid4())
-        every = {
+        given = {
             "content-type": None if content is None else "application/json",
             **(headers or {}),
             "authorization": f"Bearer {self._key}",
             "rung-tenant": self._tenant,
-            "idempotency-key": idempotency_key,
+            "idempotency-key": idempotency_key if isinstance(idempotency_key, str) else None,
         }
-        given = {name: value for name, value in every.items() if value}
+        request = self._request(method, path, _parameters(query or {}), content, _legal(given))
         for retry in range(self._max_retries + 1):
-            outcome = self._attempt(method, path, _parameters(query or {}), content, given)
+            outcome = self._attempt(request)
             delay_s = _delay_s(outcome, retry)
             if delay_s is None or retry == self._max_retries:
                 break
@@ -101,35 +102,85 @@ class Http:
             raise outcome
         return outcome
 
-    def _attempt(
+    def _request(
         self, method: str, path: str, query: dict[str, str], content: bytes | None, headers: dict[str, str]
-    ) -> httpx.Response | ConnectionFailed:
+    ) -> httpx.Request:
         try:
-            return self._client.request(method, self._base + path, params=query, content=content, headers=headers)
-        except _FAILED_CONNECTIONS as error:
-            failed = ConnectionFailed(f"{method} {path}: {type(error).__name__}")
+            return self._client.build_request(method, self._base + path, params=query, content=content, headers=headers)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"the request's URL: {error}") from error
+
+    def _attempt(self, request: httpx.Request) -> httpx.Response | ConnectionFailed:
+        if self._client.is_closed:
+            raise RungError("the client is closed", retryable=False)
+        try:
+            return self._client.send(request, follow_redirects=False)
+        except (httpx.RequestError, OSError) as error:
+            place = f"{request.method} {request.url.copy_with(query=None)}"
+            failed = ConnectionFailed(f"{place}: {str(error) or 'no answer in time'} ({type(error).__name__})")
             failed.__cause__ = error
             return failed
 
 
+def _base(url: str) -> str:
+    try:
+        parts = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        parts = httpx.URL()
+    is_plain = not parts.userinfo and not re.search(r"[?#\s]", str(url))
+    if parts.scheme not in ("http", "https") or not parts.host or not is_plain or not 0 < (parts.port or 80) < 65536:
+        raise ValueError("url: must be http or https with a host, without user information, query, fragment or blanks")
+    return str(url).rstrip("/")
+
+
+def _legal(headers: Mapping[str, str | None]) -> dict[str, str]:
+    """Those that are there. An empty one is a mistake: without `if-match` a call would change what it should not."""
+    given = {name: value for name, value in headers.items() if value is not None}
+    for name, value in given.items():
+        if not _matches(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not _matches(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", value):
+            raise ValueError(f"{name!r}: must be printable ASCII, without blanks at its ends, and not empty")
+    return given
+
+
+def _matches(pattern: str, value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
 def error_of(answer: httpx.Response) -> ApiError:
-    """An answer as an error; what did not come from Rung has the code `unexpected_answer`."""
-    error = ErrorBody(
-        code="unexpected_answer",
-        message="unexpected answer (not from Rung)",
-        request_id=answer.headers.get("x-request-id"),
-        retryable=answer.status_code in _RETRIED_STATUSES,
-        details=[],
+    """An answer as an error."""
+    return ApiError(answer.status_code, error_body_of(answer, parse(answer).get("error")))
+
+
+def error_body_of(answer: httpx.Response, found: object) -> ErrorBody:
+    """What was found in the place of an error. What did not come from Rung has the code `unexpected_answer`."""
+    given = found if isinstance(found, dict) and isinstance(found.get("code"), str) else {}
+    details = given.get("details")
+    retryable = given.get("retryable")
+    return ErrorBody(
+        code=given.get("code", "unexpected_answer"),
+        message=str(given.get("message", _unexpected(answer))),
+        request_id=given.get("request_id", answer.headers.get("x-request-id")),
+        retryable=retryable if isinstance(retryable, bool) else answer.status_code in _RETRIED_STATUSES,
+        details=list(filter(_is_detail, details)) if isinstance(details, list) else [],
     )
-    found = parse(answer).get("error")
-    if isinstance(found, dict) and "code" in found:
-        error.update(found)  # type: ignore[typeddict-item]
-    return ApiError(answer.status_code, error)
+
+
+def _unexpected(answer: httpx.Response) -> str:
+    if answer.has_redirect_location:
+        return f"redirected to {answer.headers['location']}; redirects are not followed: name the URL of Rung itself"
+    return "unexpected answer (not from Rung)"
+
+
+def _is_detail(detail: object) -> TypeGuard[ErrorDetail]:
+    return isinstance(detail, dict) and all(isinstance(detail.get(name), str) for name in ErrorDetail.__annotations__)
 
 
 def to_json(value: object) -> bytes:
     """JSON without blanks; what JSON cannot express is a ValueError."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"the body: {error}") from error
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -151,14 +202,14 @@ def lone_surrogates(value: object, place: str) -> Iterator[str]:
             yield from lone_surrogates(element, f"{place}[{index}]")
 
 
-def path(template: str, *parameters: str | Sequence[str]) -> str:
-    """A path with its parameters encoded; those of a sequence are segments of their own."""
-    lists = ([parameter] if isinstance(parameter, str) else parameter for parameter in parameters)
+def path(template: str, *parameters: str | list[str]) -> str:
+    """A path with its parameters encoded; those of a list are segments of their own."""
+    lists = (parameter if isinstance(parameter, list) else [parameter] for parameter in parameters)
     return template.format(*("/".join(map(_segment, segments)) for segments in lists))
 
 
-def _segment(name: str) -> str:
-    if name in ("", ".", ".."):
+def _segment(name: object) -> str:
+    if not isinstance(name, str) or name in ("", ".", ".."):
         # They would lead to another resource.
         raise ValueError(f"{name!r} is no id")
     return quote(name, safe="")
@@ -168,7 +219,7 @@ def parse(answer: httpx.Response) -> dict[str, Any]:
     """The body as an object; an empty one if it is none."""
     try:
         body = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 
@@ -200,5 +251,5 @@ def _retry_after_s(value: str) -> float:
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

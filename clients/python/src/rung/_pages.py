@@ -30,7 +30,7 @@ class Pages(Generic[T]):
     def page(self, cursor: str | None = None) -> Page[T]:
         """One page: the first, or the one at `cursor`."""
         query = self._query if cursor is None else {**self._query, "cursor": cursor}
-        data = self._http.call("GET", self._path, query=query)
+        data = self._http.call("GET", self._path, self._member, "next_cursor", query=query)
         return Page(data[self._member], data["next_cursor"])
 
     def pages(self) -> Iterator[Page[T]]:

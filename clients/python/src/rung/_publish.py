@@ -1,14 +1,15 @@
 """Publishing: one event, or any number in as few requests as the limits allow."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict, cast
+from typing import Literal, TypeAlias, TypedDict, cast
 
 import httpx
 
-from ._errors import ErrorBody, RungError
-from ._http import NO_IDEMPOTENCY_KEY, Http, error_of, parse, to_json
+from ._errors import ApiError, ErrorBody, RungError
+from ._http import Http, NoIdempotencyKey, error_body_of, parse, to_json
 from .types import Published, PublishEventRequest
 
 _MAX_EVENTS = 100
@@ -16,14 +17,26 @@ _MAX_BYTES = 1024 * 1024
 _ENVELOPE = (b'{"events":[', b"]}")
 
 
-class PublishResult(TypedDict):
-    """What became of one event of a batch: `data` if it was accepted, else `error`."""
+class PublishAccepted(TypedDict):
+    """An event of a batch that Rung has stored."""
 
-    success: bool
+    success: Literal[True]
     status: int
     duplicate: bool
-    data: NotRequired[Published]
-    error: NotRequired[ErrorBody]
+    data: Published
+
+
+class PublishRefused(TypedDict):
+    """An event of a batch that Rung has not taken."""
+
+    success: Literal[False]
+    status: int
+    duplicate: bool
+    error: ErrorBody
+
+
+# What became of one event of a batch: `success` tells which.
+PublishResult: TypeAlias = PublishAccepted | PublishRefused
 
 
 class PublishFailed(RungError):
@@ -38,9 +51,9 @@ class PublishFailed(RungError):
 
 @dataclass
 class _Part:
-    """Some events as JSON, their places in the batch, and whether each of them has an id."""
+    """Some events as JSON, the place of the first in the batch, and whether each of them has an id."""
 
-    places: list[int]
+    start: int
     bodies: list[bytes]
     are_named: bool = True
 
@@ -49,11 +62,8 @@ def publish(
     http: Http, event: PublishEventRequest, idempotency_key: str | None, headers: Mapping[str, str] | None
 ) -> Published:
     """Publishes one event. Its id makes a repeat harmless; without one, the `Idempotency-Key` does. Rung refuses both together."""
-    if event.get("id") is not None:
-        idempotency_key = NO_IDEMPOTENCY_KEY
-    return cast(
-        Published, http.call("POST", "/v1/events", body=event, idempotency_key=idempotency_key, headers=headers)
-    )
+    key = idempotency_key if event.get("id") is None else NoIdempotencyKey
+    return cast(Published, http.call("POST", "/v1/events", "event", body=event, idempotency_key=key, headers=headers))
 
 
 def publish_batch(
@@ -64,16 +74,17 @@ def publish_batch(
 ) -> list[PublishResult]:
     """Publishes events and returns one result per event, in order."""
     results: list[PublishResult | None] = [None] * len(events)
-    key = idempotency_key or str(uuid.uuid4())
+    key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+    if not key:
+        raise ValueError("idempotency_key: must not be empty")
     for index, part in enumerate(_split(events)):
         # Ids are enough to make a repeat harmless.
-        part_key = NO_IDEMPOTENCY_KEY if part.are_named else f"{key}-{index}"
+        part_key = NoIdempotencyKey if part.are_named else f"{key}-{index}"
         try:
-            answered = _publish_part(http, part.bodies, part_key, headers)
+            answered = _publish_part(http, part, part_key, headers)
         except RungError as error:
             raise PublishFailed(error, results) from error
-        for place, result in zip(part.places, answered, strict=True):
-            results[place] = result
+        results[part.start : part.start + len(answered)] = answered
     return cast(list[PublishResult], results)
 
 
@@ -84,9 +95,8 @@ def _split(events: Sequence[PublishEventRequest]) -> list[_Part]:
     for place, event in enumerate(events):
         body = to_json(event)
         if not parts or len(parts[-1].bodies) == _MAX_EVENTS or size + len(body) + 1 > _MAX_BYTES:
-            parts.append(_Part([], []))
+            parts.append(_Part(place, []))
             size = len(b"".join(_ENVELOPE)) - 1  # One comma less than events.
-        parts[-1].places.append(place)
         parts[-1].bodies.append(body)
         parts[-1].are_named &= event.get("id") is not None
         size += len(body) + 1
@@ -94,29 +104,48 @@ def _split(events: Sequence[PublishEventRequest]) -> list[_Part]:
 
 
 def _publish_part(
-    http: Http, bodies: Sequence[bytes], idempotency_key: str, headers: Mapping[str, str] | None
+    http: Http, part: _Part, idempotency_key: str | type[NoIdempotencyKey], headers: Mapping[str, str] | None
 ) -> list[PublishResult]:
-    content = b",".join(bodies).join(_ENVELOPE)
+    """One result per event of the part. Errors name events by their places in the batch."""
+    content = b",".join(part.bodies).join(_ENVELOPE)
     answer = http.send("POST", "/v1/events/batch", content=content, idempotency_key=idempotency_key, headers=headers)
-    results = _results_of(answer)
+    results = _results_of(answer, len(part.bodies))
     if results is not None:
+        for result in results:
+            if not result["success"]:
+                result["error"] = _moved(error_body_of(answer, result["error"]), part.start)
         return results
-    error = error_of(answer)
-    if error.status != 413 or len(bodies) > 1:
-        raise error
-    body = ErrorBody(
-        code=error.code,
-        message=str(error),
-        request_id=error.request_id,
-        retryable=error.retryable,
-        details=error.details,
-    )
-    return [PublishResult(success=False, status=413, duplicate=False, error=body)]
+    error = _moved(error_body_of(answer, parse(answer).get("error")), part.start)
+    if answer.status_code != 413 or len(part.bodies) > 1:
+        raise ApiError(answer.status_code, error)
+    return [PublishRefused(success=False, status=413, duplicate=False, error=error)]
 
 
-def _results_of(answer: httpx.Response) -> list[PublishResult] | None:
+def _results_of(answer: httpx.Response, count: int) -> list[PublishResult] | None:
     """The results of a part, all, some or none of which was accepted."""
-    if answer.status_code not in (202, 207, 422):
+    data = parse(answer).get("data")
+    results = data.get("results") if isinstance(data, dict) else None
+    if answer.status_code not in (202, 207, 422) or not isinstance(results, list) or len(results) != count:
         return None
-    data: dict[str, Any] = parse(answer).get("data") or {}
-    return data.get("results")
+    return results if all(map(_is_result, results)) else None
+
+
+def _is_result(result: object) -> bool:
+    if not isinstance(result, dict):
+        return False
+    return isinstance(result.get("data") if result.get("success") is True else result.get("error"), dict)
+
+
+def _moved(error: ErrorBody, by: int) -> ErrorBody:
+    """The error of a part as one of the batch, in which the part's first event has that place."""
+    fields = {detail["field"]: _moved_field(detail["field"], by) for detail in error["details"]}
+    if fields:
+        # All at once, the longest first: what one has become is not another's.
+        names = "|".join(map(re.escape, sorted(fields, key=len, reverse=True)))
+        error["message"] = re.sub(names, lambda it: fields[it[0]], error["message"])
+    error["details"] = [{**detail, "field": fields[detail["field"]]} for detail in error["details"]]
+    return error
+
+
+def _moved_field(field: str, by: int) -> str:
+    return re.sub(r"^events\[([0-9]{1,9})\]", lambda it: f"events[{int(it[1]) + by}]", field)

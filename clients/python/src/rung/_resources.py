@@ -58,7 +58,7 @@ class _Resource:
 
     def _one(self, member: str, method: str, path: str, **request: Any) -> Any:
         """The member of the answer's data."""
-        return self._http.call(method, path, **request)[member]
+        return self._http.call(method, path, member, **request)[member]
 
 
 class Tenants(_Resource):
@@ -83,6 +83,7 @@ class Tenants(_Resource):
             self._http.call(
                 "PUT",
                 path("/v1/tenants/{}", id),
+                "tenant",
                 query={"recover": recover},
                 body=body,
                 if_match=if_match,
@@ -112,6 +113,7 @@ class Tenants(_Resource):
             self._http.call(
                 "PATCH",
                 path("/v1/tenants/{}", id),
+                "tenant",
                 query={"recover": recover},
                 body=body,
                 if_match=if_match,
@@ -252,14 +254,14 @@ class Webhooks(_Resource):
     def activate(self, id: str) -> Activated:
         """Activates a disabled webhook, and starts a job that sends what it missed."""
         body = {"status": "active", "recover": True}
-        return cast(Activated, self._http.call("PATCH", path("/v1/webhooks/{}", id), body=body))
+        return cast(Activated, self._http.call("PATCH", path("/v1/webhooks/{}", id), "webhook", "job", body=body))
 
     def delete(self, id: str, *, if_match: str | None = None) -> t.Job:
         """Deletes the webhook and erases its log; the job shows how far that is."""
         return cast(t.Job, self._one("job", "DELETE", path("/v1/webhooks/{}", id), if_match=if_match))
 
     def secret(self, id: str) -> Secrets:
-        return cast(Secrets, self._http.call("GET", path("/v1/webhooks/{}/secret", id)))
+        return cast(Secrets, self._http.call("GET", path("/v1/webhooks/{}/secret", id), "secret", "old_secrets"))
 
     def test(self, id: str, /, **body: Unpack[t.TestWebhookRequest]) -> t.LogEntry:
         """Sends a sample event now and answers what came of it."""
@@ -307,7 +309,7 @@ class Webhooks(_Resource):
 
     def preview_filter(self, **body: Unpack[t.PreviewFilterRequest]) -> t.FilterPreview:
         """Which of the last events a filter takes."""
-        return cast(t.FilterPreview, self._http.call("POST", "/v1/filter-preview", body=body))
+        return cast(t.FilterPreview, self._http.call("POST", "/v1/filter-preview", "events", body=body))
 
     def recover(self, id: str, /, *, idempotency_key: str | None = None, **body: Unpack[t.RecoverRequest]) -> t.Job:
         """Sends again what did not arrive."""
@@ -320,7 +322,7 @@ class Webhooks(_Resource):
         """How much `recover` would send."""
         return cast(
             t.RecoveryCount,
-            self._http.call("POST", path("/v1/webhooks/{}/recover", id), body={**body, "dry_run": True}),
+            self._http.call("POST", path("/v1/webhooks/{}/recover", id), "count", body={**body, "dry_run": True}),
         )
 
     def recover_all(self, *, idempotency_key: str | None = None, **body: Unpack[t.RecoverRequest]) -> t.Job:
@@ -373,6 +375,11 @@ class Events(_Resource):
         return cast(t.Job, self._one("job", "DELETE", path("/v1/events/{}", id)))
 
 
+def _type_path(type: str) -> str:
+    """Types may contain slashes."""
+    return path("/v1/event-types/{}", type.split("/") if isinstance(type, str) else type)
+
+
 class EventTypes(_Resource):
     """The catalogue."""
 
@@ -382,7 +389,7 @@ class EventTypes(_Resource):
     def get(self, type: str, /, *, dialect: str | None = None) -> t.EventType:
         query = {"dialect": dialect}
         return cast(
-            t.EventType, self._one("event_type", "GET", path("/v1/event-types/{}", type.split("/")), query=query)
+            t.EventType, self._one("event_type", "GET", _type_path(type), query=query)
         )
 
     def put(
@@ -401,7 +408,7 @@ class EventTypes(_Resource):
             self._one(
                 "event_type",
                 "PUT",
-                path("/v1/event-types/{}", type.split("/")),
+                _type_path(type),
                 query={"dialect": dialect},
                 body=body,
                 if_match=if_match,
@@ -412,7 +419,7 @@ class EventTypes(_Resource):
     def delete(self, type: str, /, *, dialect: str | None = None) -> dict[str, Any]:
         return cast(
             dict[str, Any],
-            self._http.call("DELETE", path("/v1/event-types/{}", type.split("/")), query={"dialect": dialect}),
+            self._http.call("DELETE", _type_path(type), query={"dialect": dialect}),
         )
 
 
@@ -504,7 +511,7 @@ class DeadLetters(_Resource):
     """Messages that no function could handle. Needs an operator's key."""
 
     def list(self, **query: Unpack[t.ListDeadLettersQuery]) -> DeadLetterSample:
-        return cast(DeadLetterSample, self._http.call("GET", "/v1/dead-letters", query=query))
+        return cast(DeadLetterSample, self._http.call("GET", "/v1/dead-letters", "dead_letters", "counts", query=query))
 
     def redrive(self, **body: Unpack[t.RedriveDeadLettersRequest]) -> t.Job:
         """Sends them again."""
@@ -554,8 +561,8 @@ class Exports(_Resource):
             headers = {"content-type": "application/x-ndjson"}
             answer = self._http.send("POST", "/v1/import", content=b"\n".join(lines), headers=headers)
             # Where all of these lines were refused, the results are beside the error.
-            data: dict[str, Any] = parse(answer).get("data") or {}
-            if "results" not in data or answer.status_code >= 500:
+            data = parse(answer).get("data")
+            if not isinstance(data, dict) or not data.keys() >= {"results", "next_line"} or answer.status_code >= 500:
                 raise error_of(answer)
             results += data["results"]
             # The line that Rung had no time for.

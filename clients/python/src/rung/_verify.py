@@ -1,7 +1,6 @@
 """For receivers: whether a request is a genuine delivery."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -58,12 +57,22 @@ def verify(*, dialect: Dialect, secret: str | Sequence[str] | None, headers: Hea
     Without one it is a ValueError. `body` is the raw body: the bytes as received, not parsed.
     """
     secrets = [secret] if isinstance(secret, str) else secret
-    if not secrets or "" in secrets:
-        raise ValueError("secret: must not be empty")
-    given = {name.lower(): value for name, value in headers.items()}
+    if not secrets or not all(isinstance(one, str) and one for one in secrets):
+        raise ValueError("secret: must be a text or a list of texts, none of them empty")
+    if not isinstance(body, (bytes, bytearray)):
+        raise ValueError("body: must be the raw body, as bytes")
+    body = bytes(body)
+    given: dict[str, str] = {}
+    for name, value in headers.items():
+        if isinstance(name, str) and isinstance(value, str):
+            # Of several of one name none counts.
+            given[name.lower()] = "" if name.lower() in given else value
     if not any(_is_signed(dialect, one, given, body) for one in secrets):
         raise VerificationError("the signature does not match")
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise VerificationError("the body is no JSON") from None
 
 
 def _is_signed(dialect: Dialect, secret: str, headers: Mapping[str, str], body: bytes) -> bool:
@@ -111,18 +120,25 @@ def _is_now(timestamp: str) -> bool:
 
 
 def _is_standard(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    # Rung takes base64 in the URL's alphabet too.
-    key = secret.removeprefix("whsec_").replace("-", "+").replace("_", "/")
-    try:
-        webhook = standardwebhooks.Webhook(key)
-    except binascii.Error:
-        raise ValueError("secret: must be base64, with or without `whsec_` in front") from None
+    webhook = standardwebhooks.Webhook(_standard_key(secret))
     try:
         webhook.verify(body, dict(headers), json_parse=False)
     except (standardwebhooks.WebhookVerificationError, ValueError):
         # A header that is no signature at all is a ValueError.
         return False
     return True
+
+
+def _standard_key(secret: str) -> bytes:
+    """Rung takes base64 in the URL's alphabet too, and without padding."""
+    text = secret.removeprefix("whsec_").replace("-", "+").replace("_", "/")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise ValueError("secret: must be base64, with or without `whsec_` in front")
+    return key
 
 
 def _mac(secret: str, signed: bytes) -> hmac.HMAC:
@@ -135,4 +151,5 @@ def _hmac(secret: str, signed: bytes) -> str:
 
 
 def _equal(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(), expected.encode())
+    # Servers hand over bytes beyond ASCII as lone surrogates.
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())
