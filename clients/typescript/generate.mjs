@@ -14,6 +14,7 @@ for (const methods of Object.values(description.paths)) {
     if (query.length) schemas[`${name}Query`] = { type: "object", properties: Object.fromEntries(query.map(property)) };
   }
 }
+for (const name of Object.keys(schemas).filter((name) => name.endsWith("Request"))) schemas[name] = inviting(schemas[name]);
 const nodes = await openapiTS(
   withoutClosings({ openapi: description.openapi, info: description.info, paths: {}, components: { schemas } }),
   { defaultNonNullable: false, emptyObjectsUnknown: true, rootTypes: true, rootTypesNoSchemaPrefix: true, transform: open },
@@ -25,6 +26,14 @@ function extensible(schema) {
   const values = schema.enum ?? schema.oneOf?.map((one) => one.const);
   if (!values?.every((value) => typeof value === "string")) return schema;
   return { description: schema.description, type: "string", "x-extensible-enum": values };
+}
+
+/** In a body of a request any object will do: an interface of the caller's own has no index signature. */
+function inviting(value) {
+  if (Array.isArray(value)) return value.map(inviting);
+  if (typeof value !== "object" || value === null) return value;
+  if (value.$ref === "#/components/schemas/JsonObject") return { type: "object", "x-any-object": true };
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inviting(one)]));
 }
 
 /** A query parameter as a property. `metadata.NAME` is an object of all names. */
@@ -42,8 +51,9 @@ function withoutClosings(value) {
   return Object.fromEntries(Object.entries(rest).map(([name, one]) => [name, withoutClosings(one)]));
 }
 
-/** Later servers know more values than this description: an enumeration takes in every other string. */
+/** What is typed otherwise than the description says. Later servers know more values than this description: an enumeration takes in every other string. */
 function open(schema) {
+  if (schema["x-any-object"]) return ts.factory.createKeywordTypeNode(ts.SyntaxKind.ObjectKeyword);
   const values = schema["x-extensible-enum"];
   if (values === undefined) return undefined;
   const literals = values.map((value) => ts.factory.createLiteralTypeNode(ts.factory.createStringLiteral(value)));

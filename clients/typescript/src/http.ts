@@ -1,4 +1,4 @@
-import { ApiError, ConnectionError, type ErrorBody, RungError } from "./errors.js";
+import { ApiError, ConnectionError, type ErrorBody, type ErrorDetail, RungError } from "./errors.js";
 
 /** What a client is made with. */
 export interface Options {
@@ -50,6 +50,8 @@ const BASE_DELAY_MS = 500;
 const MAX_DELAY_MS = 8_000;
 /** What asks for a longer wait is not waited for. */
 const MAX_RETRY_AFTER_MS = 60_000;
+/** The longest time that timers take. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const RETRIED_STATUSES = [429, 502, 503, 504];
 
 /** JSON of a value. What JSON has no number for is a mistake; `JSON.stringify` makes it null. */
@@ -67,13 +69,18 @@ export class Http {
   readonly #options: Options;
 
   constructor(options: Options) {
-    const { protocol, username, password, search, hash } = new URL(options.url);
-    if (!/^https?:$/.test(protocol) || username || password || search || hash) {
-      throw new TypeError("url: must be http or https, without user information, query or fragment");
+    const { key, maxRetries = 0, timeoutMs = 1 } = options;
+    if (typeof key !== "string" || !/^[\x21-\x7e]+$/.test(key)) throw new TypeError("key: must be printable ASCII without blanks, and not empty");
+    // Without the header an operator's key would act for the whole deployment.
+    if ("tenant" in options && (typeof options.tenant !== "string" || !/^[\w-]{1,64}$/.test(options.tenant))) {
+      throw new TypeError("tenant: must be 1 to 64 characters from A-Z, a-z, 0-9, `_` and `-`");
     }
-    if (!/^[\x21-\x7e]+$/.test(options.key)) throw new TypeError("key: must be printable ASCII without blanks");
-    this.#key = options.key;
-    this.#base = options.url.replace(/\/+$/, "");
+    if (!Number.isInteger(maxRetries) || maxRetries < 0) throw new TypeError("maxRetries: must be a whole number, at least 0");
+    if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMER_MS) {
+      throw new TypeError(`timeoutMs: must be a whole number from 1 to ${MAX_TIMER_MS}`);
+    }
+    this.#key = key;
+    this.#base = baseOf(options.url);
     this.#options = options;
   }
 
@@ -82,12 +89,17 @@ export class Http {
     return new Http({ ...this.#options, tenant });
   }
 
-  /** Sends a request, repeats it where that may help, and returns `data` of the answer. */
-  async call<T>(method: string, path: string, options: RequestOptions = {}): Promise<T> {
+  /** Sends a request, repeats it where that may help, and returns `data` of the answer, which must have these members. */
+  async call<T>(members: readonly string[], method: string, path: string, options: RequestOptions = {}): Promise<T> {
     const answer = await this.send(method, path, options);
-    const data = parse(answer.body)?.data;
-    if (answer.status >= 300 || data === undefined) throw errorOf(answer);
+    const data = parse(answer.body)["data"];
+    if (answer.status >= 300 || !isObject(data) || members.some((name) => data[name] === undefined)) throw errorOf(answer);
     return data as T;
+  }
+
+  /** The same, of which it returns one member. */
+  async one<T>(member: string, method: string, path: string, options?: RequestOptions): Promise<T> {
+    return (await this.call<Record<string, T>>([member], method, path, options))[member] as T;
   }
 
   /** Sends a request and repeats it where that may help. Returns the last answer, whatever its status. */
@@ -116,7 +128,12 @@ export class Http {
       "if-match": ifMatch,
       "if-none-match": ifNoneMatch,
     };
-    return new Headers(Object.entries(headers).filter((header): header is [string, string] => typeof header[1] === "string"));
+    const given = Object.entries(headers).filter((header) => header[1] !== undefined && header[1] !== null);
+    for (const [name, value] of given) {
+      // Without `if-match` a call would change what it should not.
+      if (typeof value !== "string" || value.trim() === "") throw new TypeError(`${name}: must be a text, and not empty`);
+    }
+    return new Headers(given as [string, string][]);
   }
 
   async #attempt(url: string, init: RequestInit, signal?: AbortSignal): Promise<Answer | ConnectionError> {
@@ -127,27 +144,66 @@ export class Http {
       return { status: response.status, headers: response.headers, body: await response.text() };
     } catch (cause) {
       signal?.throwIfAborted();
-      const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : "the connection failed";
-      return new ConnectionError(`${init.method} ${new URL(url).pathname}: ${reason}`, { cause });
+      const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(cause);
+      return new ConnectionError(`${init.method} ${url.split("?", 1)[0]}: ${reason}`, { cause });
     }
   }
 }
 
-/** An answer as an error; what did not come from Rung has the code `unexpected_answer`. */
-export function errorOf({ status, headers, body }: Answer): ApiError {
-  const retryable = RETRIED_STATUSES.includes(status);
-  const error = parse(body)?.error;
-  if (error?.code !== undefined) return new ApiError(status, { retryable, request_id: null, details: [], message: "", ...error, code: error.code });
-  const message = "unexpected answer (not from Rung)";
-  return new ApiError(status, { code: "unexpected_answer", message, request_id: headers.get("x-request-id"), retryable, details: [] });
+function baseOf(given: string): string {
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || /[?#\s]/.test(given)) {
+    throw new TypeError("url: must be http or https with a host, without user information, query, fragment or blanks");
+  }
+  return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
-/** A body as an object; null if it is none. */
-export function parse(body: string): { data?: unknown; error?: Partial<ErrorBody> } | null {
+/** The innermost cause says most: `fetch` itself only that it failed. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
+  return inner === undefined ? error.message : reasonOf(inner);
+}
+
+/** An answer as an error. */
+export function errorOf(answer: Answer): ApiError {
+  return new ApiError(answer.status, errorBodyOf(answer, parse(answer.body)["error"]));
+}
+
+/** What was found in the place of an error. What did not come from Rung has the code `unexpected_answer`. */
+export function errorBodyOf(answer: Answer, found: unknown): ErrorBody {
+  const { code, message, request_id, retryable, details } = isObject(found) && typeof found["code"] === "string" ? found : ({} as Record<string, unknown>);
+  return {
+    code: typeof code === "string" ? code : "unexpected_answer",
+    message: typeof message === "string" ? message : unexpected(answer),
+    request_id: typeof request_id === "string" ? request_id : answer.headers.get("x-request-id"),
+    retryable: typeof retryable === "boolean" ? retryable : RETRIED_STATUSES.includes(answer.status),
+    details: Array.isArray(details) ? details.filter(isDetail) : [],
+  };
+}
+
+function unexpected({ status, headers }: Answer): string {
+  const location = headers.get("location");
+  // A browser does not show where to: the status is 0.
+  if (status !== 0 && (status < 300 || status >= 400 || location === null)) return "unexpected answer (not from Rung)";
+  return `redirected to ${location ?? "elsewhere"}; redirects are not followed: name the URL of Rung itself`;
+}
+
+function isDetail(detail: unknown): detail is ErrorDetail {
+  return isObject(detail) && ["field", "code", "problem"].every((name) => typeof detail[name] === "string");
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A body as an object; an empty one if it is none. */
+export function parse(body: string): Record<string, unknown> {
   try {
-    return JSON.parse(body);
+    const value: unknown = JSON.parse(body);
+    return isObject(value) ? value : {};
   } catch {
-    return null;
+    return {};
   }
 }
 
@@ -197,8 +253,8 @@ export function path(parts: TemplateStringsArray, ...parameters: (string | reado
   return String.raw({ raw: parts }, ...parameters.map((parameter) => [parameter].flat().map(segment).join("/")));
 }
 
-function segment(name: string): string {
+function segment(name: unknown): string {
   // They would lead to another resource.
-  if (["", ".", ".."].includes(name)) throw new TypeError(`"${name}" is no id`);
+  if (typeof name !== "string" || ["", ".", ".."].includes(name)) throw new TypeError(`${JSON.stringify(name)} is no id`);
   return encodeURIComponent(name);
 }

@@ -60,20 +60,20 @@ export class Rung {
 
   /** Version, features and limits of the deployment. */
   async about(options?: CallOptions): Promise<About> {
-    return this.#http.call("GET", "/v1", options);
+    return this.#http.call(["version", "limits"], "GET", "/v1", options);
   }
 
   /** Whose key this is, and what is left of its quota. */
   async me(options?: CallOptions): Promise<Me> {
-    return this.#http.call("GET", "/v1/me", options);
+    return this.#http.call(["key", "tenant", "quota"], "GET", "/v1/me", options);
   }
 
   async health(options?: CallOptions): Promise<{ status: string; version: string }> {
-    return this.#http.call("GET", "/v1/health", options);
+    return this.#http.call(["status"], "GET", "/v1/health", options);
   }
 
   /** The addresses that deliveries come from. */
   async egressIps(options?: CallOptions): Promise<string[]> {
-    return (await this.#http.call<{ egress_ips: string[] }>("GET", "/v1/egress-ips", options)).egress_ips;
+    return this.#http.one("egress_ips", "GET", "/v1/egress-ips", options);
   }
 }

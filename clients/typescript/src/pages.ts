@@ -24,7 +24,7 @@ export class Pages<T> implements AsyncIterable<T> {
   /** One page: the first, or the one at `cursor`. */
   async page(cursor?: string): Promise<Page<T>> {
     const query = cursor === undefined ? this.#query : { ...this.#query, cursor };
-    const data = await this.#http.call<Record<string, unknown>>("GET", this.#path, { query });
+    const data = await this.#http.call<Record<string, unknown>>([this.#member, "next_cursor"], "GET", this.#path, { query });
     return { items: data[this.#member] as T[], nextCursor: data["next_cursor"] as string | null };
   }
 

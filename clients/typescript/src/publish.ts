@@ -1,5 +1,5 @@
-import { type ErrorBody, RungError } from "./errors.js";
-import { type Answer, type CallOptions, errorOf, type Http, parse, type RequestOptions, toJson } from "./http.js";
+import { ApiError, type ErrorBody, RungError } from "./errors.js";
+import { type Answer, type CallOptions, errorBodyOf, type Http, isObject, parse, type RequestOptions, toJson } from "./http.js";
 import type { Published, PublishEventRequest } from "./types.js";
 
 /** What became of one event of a batch. */
@@ -25,9 +25,9 @@ const MAX_EVENTS = 100;
 const MAX_BYTES = 1024 * 1024;
 const ENVELOPE = ['{"events":[', "]}"] as const;
 
-/** Some events as JSON, their places in the batch, and whether each of them has an id. */
+/** Some events as JSON, the place of the first in the batch, and whether each of them has an id. */
 interface Part {
-  places: number[];
+  start: number;
   bodies: string[];
   areNamed: boolean;
 }
@@ -36,19 +36,20 @@ interface Part {
  * Publishes one event. Its id makes a repeat harmless; without one, the `Idempotency-Key` does. Rung refuses both together.
  */
 export async function publish(http: Http, event: PublishEventRequest, options: CallOptions = {}): Promise<Published> {
-  return http.call("POST", "/v1/events", { ...options, body: event, ...(hasId(event) && { idempotencyKey: null }) });
+  return http.call(["event"], "POST", "/v1/events", { ...options, body: event, ...(hasId(event) && { idempotencyKey: null }) });
 }
 
 /** Publishes events in as few requests as the limits allow, and returns one result per event, in order. */
 export async function publishBatch(http: Http, events: readonly PublishEventRequest[], options: CallOptions = {}): Promise<PublishResult[]> {
   const results: (PublishResult | null)[] = events.map(() => null);
   const key = options.idempotencyKey ?? crypto.randomUUID();
-  for (const [number, { places, bodies, areNamed }] of split(events).entries()) {
+  if (typeof key !== "string" || key === "") throw new TypeError("idempotencyKey: must be a text, and not empty");
+  for (const [number, part] of split(events).entries()) {
     // Ids are enough to make a repeat harmless.
-    const idempotencyKey = areNamed ? null : `${key}-${number}`;
+    const idempotencyKey = part.areNamed ? null : `${key}-${number}`;
     try {
-      const answered = await publishPart(http, bodies, { ...options, idempotencyKey });
-      for (const [index, place] of places.entries()) results[place] = answered[index] ?? null;
+      const answered = await publishPart(http, part, { ...options, idempotencyKey });
+      results.splice(part.start, answered.length, ...answered);
     } catch (error) {
       throw error instanceof RungError ? new PublishError(error, results) : error;
     }
@@ -69,11 +70,10 @@ function split(events: readonly PublishEventRequest[]): Part[] {
     const size = new TextEncoder().encode(body).length + 1;
     let part = parts.at(-1);
     if (part === undefined || part.bodies.length === MAX_EVENTS || bytes + size > MAX_BYTES) {
-      part = { places: [], bodies: [], areNamed: true };
+      part = { start: place, bodies: [], areNamed: true };
       parts.push(part);
       bytes = ENVELOPE.join("").length - 1; // One comma less than events.
     }
-    part.places.push(place);
     part.bodies.push(body);
     part.areNamed &&= hasId(event);
     bytes += size;
@@ -81,18 +81,36 @@ function split(events: readonly PublishEventRequest[]): Part[] {
   return parts;
 }
 
-async function publishPart(http: Http, bodies: readonly string[], options: RequestOptions): Promise<PublishResult[]> {
+/** One result per event of the part. Errors name events by their places in the batch. */
+async function publishPart(http: Http, { start, bodies }: Part, options: RequestOptions): Promise<PublishResult[]> {
   const answer = await http.send("POST", "/v1/events/batch", { ...options, body: ENVELOPE.join(bodies.join(",")) });
-  const results = resultsOf(answer);
-  if (results !== undefined) return results;
-  const error = errorOf(answer);
-  if (answer.status !== 413 || bodies.length > 1) throw error;
-  const { code, message, requestId, retryable, details } = error;
-  return [{ success: false, status: 413, duplicate: false, error: { code, message, request_id: requestId, retryable, details } }];
+  const results = resultsOf(answer, bodies.length);
+  if (results !== undefined) {
+    return results.map((result) => (result.success ? result : { ...result, error: moved(errorBodyOf(answer, result.error), start) }));
+  }
+  const error = moved(errorBodyOf(answer, parse(answer.body)["error"]), start);
+  if (answer.status !== 413 || bodies.length > 1) throw new ApiError(answer.status, error);
+  return [{ success: false, status: 413, duplicate: false, error }];
 }
 
 /** The results of a part, all, some or none of which was accepted. */
-function resultsOf({ status, body }: Answer): PublishResult[] | undefined {
-  if (status !== 202 && status !== 207 && status !== 422) return undefined;
-  return (parse(body)?.data as { results?: PublishResult[] } | undefined)?.results;
+function resultsOf({ status, body }: Answer, count: number): PublishResult[] | undefined {
+  const data = parse(body)["data"];
+  const results = isObject(data) ? data["results"] : undefined;
+  const are = (status === 202 || status === 207 || status === 422) && Array.isArray(results) && results.length === count && results.every(isResult);
+  return are ? results : undefined;
+}
+
+function isResult(result: unknown): result is PublishResult {
+  return isObject(result) && isObject(result["success"] === true ? result["data"] : result["error"]);
+}
+
+/** The error of a part as one of the batch, in which the part's first event has that place. */
+function moved(error: ErrorBody, by: number): ErrorBody {
+  const field = (name: string) => name.replace(/^events\[(\d{1,9})\]/, (_, place: string) => `events[${Number(place) + by}]`);
+  // All at once, the longest first: what one has become is not another's.
+  const names = error.details.map((detail) => detail.field).sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "g");
+  const message = names.length === 0 ? error.message : error.message.replace(pattern, field);
+  return { ...error, message, details: error.details.map((detail) => ({ ...detail, field: field(detail.field) })) };
 }

@@ -1,4 +1,4 @@
-import { type CallOptions, errorOf, type Http, parse, path, sleep } from "./http.js";
+import { type CallOptions, errorOf, type Http, isObject, parse, path, sleep } from "./http.js";
 import { Pages } from "./pages.js";
 import { publish, publishBatch, type PublishResult } from "./publish.js";
 import type * as t from "./types.js";
@@ -30,12 +30,12 @@ class Resource {
 /** Your customers. Needs an operator's key. */
 export class Tenants extends Resource {
   async create(body: t.CreateTenantRequest, options?: CallOptions): Promise<t.Tenant> {
-    return (await this.http.call<{ tenant: t.Tenant }>("POST", "/v1/tenants", { ...options, body })).tenant;
+    return this.http.one<t.Tenant>("tenant", "POST", "/v1/tenants", { ...options, body });
   }
 
   /** Creates or replaces. */
   async put(id: string, body: t.PutTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<PutTenant> {
-    return this.http.call("PUT", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
+    return this.http.call(["tenant"], "PUT", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
   }
 
   list(query?: t.ListTenantsQuery): Pages<t.Tenant> {
@@ -43,17 +43,17 @@ export class Tenants extends Resource {
   }
 
   async get(id: string, options?: CallOptions): Promise<t.Tenant> {
-    return (await this.http.call<{ tenant: t.Tenant }>("GET", path`/v1/tenants/${id}`, options)).tenant;
+    return this.http.one<t.Tenant>("tenant", "GET", path`/v1/tenants/${id}`, options);
   }
 
   /** Changes what is named (RFC 7396). */
   async update(id: string, body: t.UpdateTenantRequest, { recover, ...options }: CallOptions & { recover?: boolean } = {}): Promise<PutTenant> {
-    return this.http.call("PATCH", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
+    return this.http.call(["tenant"], "PATCH", path`/v1/tenants/${id}`, { ...options, query: { recover }, body });
   }
 
   /** Deletes the tenant and erases what it has; the job shows how far that is. */
   async delete(id: string, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("DELETE", path`/v1/tenants/${id}`, options)).job;
+    return this.http.one<t.Job>("job", "DELETE", path`/v1/tenants/${id}`, options);
   }
 }
 
@@ -61,7 +61,7 @@ export class Tenants extends Resource {
 export class TenantKeys extends Resource {
   /** `key`, the key itself, is answered once. */
   async create(tenant: string, body: t.CreateKeyRequest, options?: CallOptions): Promise<t.Key> {
-    return (await this.http.call<{ key: t.Key }>("POST", path`/v1/tenants/${tenant}/keys`, { ...options, body })).key;
+    return this.http.one<t.Key>("key", "POST", path`/v1/tenants/${tenant}/keys`, { ...options, body });
   }
 
   list(tenant: string, query?: t.ListKeysQuery): Pages<t.Key> {
@@ -69,15 +69,15 @@ export class TenantKeys extends Resource {
   }
 
   async get(tenant: string, id: string, options?: CallOptions): Promise<t.Key> {
-    return (await this.http.call<{ key: t.Key }>("GET", path`/v1/tenants/${tenant}/keys/${id}`, options)).key;
+    return this.http.one<t.Key>("key", "GET", path`/v1/tenants/${tenant}/keys/${id}`, options);
   }
 
   async update(tenant: string, id: string, body: t.UpdateKeyRequest, options?: CallOptions): Promise<t.Key> {
-    return (await this.http.call<{ key: t.Key }>("PATCH", path`/v1/tenants/${tenant}/keys/${id}`, { ...options, body })).key;
+    return this.http.one<t.Key>("key", "PATCH", path`/v1/tenants/${tenant}/keys/${id}`, { ...options, body });
   }
 
   async delete(tenant: string, id: string, options?: CallOptions): Promise<Deleted> {
-    return (await this.http.call<{ key: Deleted }>("DELETE", path`/v1/tenants/${tenant}/keys/${id}`, options)).key;
+    return this.http.one<Deleted>("key", "DELETE", path`/v1/tenants/${tenant}/keys/${id}`, options);
   }
 }
 
@@ -85,7 +85,7 @@ export class TenantKeys extends Resource {
 export class Keys extends Resource {
   /** `key`, the key itself, is answered once. */
   async create(body: t.CreateOperatorKeyRequest, options?: CallOptions): Promise<t.Key> {
-    return (await this.http.call<{ key: t.Key }>("POST", "/v1/keys", { ...options, body })).key;
+    return this.http.one<t.Key>("key", "POST", "/v1/keys", { ...options, body });
   }
 
   list(query?: t.ListOperatorKeysQuery): Pages<t.Key> {
@@ -93,15 +93,15 @@ export class Keys extends Resource {
   }
 
   async get(id: string, options?: CallOptions): Promise<t.Key> {
-    return (await this.http.call<{ key: t.Key }>("GET", path`/v1/keys/${id}`, options)).key;
+    return this.http.one<t.Key>("key", "GET", path`/v1/keys/${id}`, options);
   }
 
   async update(id: string, body: t.UpdateOperatorKeyRequest, options?: CallOptions): Promise<t.Key> {
-    return (await this.http.call<{ key: t.Key }>("PATCH", path`/v1/keys/${id}`, { ...options, body })).key;
+    return this.http.one<t.Key>("key", "PATCH", path`/v1/keys/${id}`, { ...options, body });
   }
 
   async delete(id: string, options?: CallOptions): Promise<Deleted> {
-    return (await this.http.call<{ key: Deleted }>("DELETE", path`/v1/keys/${id}`, options)).key;
+    return this.http.one<Deleted>("key", "DELETE", path`/v1/keys/${id}`, options);
   }
 }
 
@@ -109,7 +109,7 @@ export class Keys extends Resource {
 export class PortalLinks extends Resource {
   /** `url` and `token` are answered once. */
   async create(tenant: string, body: t.CreatePortalLinkRequest = {}, options?: CallOptions): Promise<t.PortalLink> {
-    return (await this.http.call<{ portal_link: t.PortalLink }>("POST", path`/v1/tenants/${tenant}/portal-links`, { ...options, body })).portal_link;
+    return this.http.one<t.PortalLink>("portal_link", "POST", path`/v1/tenants/${tenant}/portal-links`, { ...options, body });
   }
 
   list(tenant: string, query?: t.ListPortalLinksQuery): Pages<t.PortalLink> {
@@ -117,11 +117,11 @@ export class PortalLinks extends Resource {
   }
 
   async delete(tenant: string, id: string, options?: CallOptions): Promise<Deleted> {
-    return (await this.http.call<{ portal_link: Deleted }>("DELETE", path`/v1/tenants/${tenant}/portal-links/${id}`, options)).portal_link;
+    return this.http.one<Deleted>("portal_link", "DELETE", path`/v1/tenants/${tenant}/portal-links/${id}`, options);
   }
 
   async deleteAll(tenant: string, options?: CallOptions): Promise<void> {
-    await this.http.call("DELETE", path`/v1/tenants/${tenant}/portal-links`, options);
+    await this.http.call([], "DELETE", path`/v1/tenants/${tenant}/portal-links`, options);
   }
 }
 
@@ -129,12 +129,12 @@ export class PortalLinks extends Resource {
 export class Webhooks extends Resource {
   /** `secret` is answered here and at a rotation only. */
   async create(body: t.CreateWebhookRequest, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("POST", "/v1/webhooks", { ...options, body })).webhook;
+    return this.http.one<t.Webhook>("webhook", "POST", "/v1/webhooks", { ...options, body });
   }
 
   /** Imports or replaces, with secrets and all. Needs an operator's key. */
   async put(id: string, body: t.PutWebhookRequest, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("PUT", path`/v1/webhooks/${id}`, { ...options, body })).webhook;
+    return this.http.one<t.Webhook>("webhook", "PUT", path`/v1/webhooks/${id}`, { ...options, body });
   }
 
   list(query?: t.ListWebhooksQuery): Pages<t.Webhook> {
@@ -142,76 +142,76 @@ export class Webhooks extends Resource {
   }
 
   async get(id: string, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("GET", path`/v1/webhooks/${id}`, options)).webhook;
+    return this.http.one<t.Webhook>("webhook", "GET", path`/v1/webhooks/${id}`, options);
   }
 
   /** Changes what is named (RFC 7396). */
   async update(id: string, body: t.UpdateWebhookRequest, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("PATCH", path`/v1/webhooks/${id}`, { ...options, body })).webhook;
+    return this.http.one<t.Webhook>("webhook", "PATCH", path`/v1/webhooks/${id}`, { ...options, body });
   }
 
   /** Activates a disabled webhook, and starts a job that sends what it missed. */
   async activate(id: string, options?: CallOptions): Promise<{ webhook: t.Webhook; job: t.Job }> {
-    return this.http.call("PATCH", path`/v1/webhooks/${id}`, { ...options, body: { status: "active", recover: true } });
+    return this.http.call(["webhook", "job"], "PATCH", path`/v1/webhooks/${id}`, { ...options, body: { status: "active", recover: true } });
   }
 
   /** Deletes the webhook and erases its log; the job shows how far that is. */
   async delete(id: string, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("DELETE", path`/v1/webhooks/${id}`, options)).job;
+    return this.http.one<t.Job>("job", "DELETE", path`/v1/webhooks/${id}`, options);
   }
 
   /** The secret in force, and older ones that are still valid. */
   async secret(id: string, options?: CallOptions): Promise<{ secret: string; old_secrets: t.OldSecret[] }> {
-    return this.http.call("GET", path`/v1/webhooks/${id}/secret`, options);
+    return this.http.call(["secret", "old_secrets"], "GET", path`/v1/webhooks/${id}/secret`, options);
   }
 
   /** Sends a sample event now and answers what came of it. */
   async test(id: string, body: t.TestWebhookRequest = {}, options?: CallOptions): Promise<t.LogEntry> {
-    return (await this.http.call<{ log: t.LogEntry }>("POST", path`/v1/webhooks/${id}/test`, { ...options, body })).log;
+    return this.http.one<t.LogEntry>("log", "POST", path`/v1/webhooks/${id}/test`, { ...options, body });
   }
 
   /** Examines the receiver: sends it genuine and forged deliveries, and answers what is to be mended. */
   async prove(id: string, body: t.ProveWebhookRequest = {}, options?: CallOptions): Promise<t.ReceiverReport> {
-    return (await this.http.call<{ report: t.ReceiverReport }>("POST", path`/v1/webhooks/${id}/prove`, { ...options, body })).report;
+    return this.http.one<t.ReceiverReport>("report", "POST", path`/v1/webhooks/${id}/prove`, { ...options, body });
   }
 
   /** Asks the endpoint to echo a token. */
   async verify(id: string, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("POST", path`/v1/webhooks/${id}/verify`, { ...options, body: {} })).webhook;
+    return this.http.one<t.Webhook>("webhook", "POST", path`/v1/webhooks/${id}/verify`, { ...options, body: {} });
   }
 
   /** Answers the webhook with its new `secret`. The old one is valid until `old_secret_expires_at`. */
   async rotateSecret(id: string, body: t.RotateSecretRequest = {}, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("POST", path`/v1/webhooks/${id}/rotate-secret`, { ...options, body })).webhook;
+    return this.http.one<t.Webhook>("webhook", "POST", path`/v1/webhooks/${id}/rotate-secret`, { ...options, body });
   }
 
   /** Ends the validity of the old secret now. */
   async finishRotation(id: string, options?: CallOptions): Promise<t.Webhook> {
-    return (await this.http.call<{ webhook: t.Webhook }>("POST", path`/v1/webhooks/${id}/rotate-secret/finish`, { ...options, body: {} })).webhook;
+    return this.http.one<t.Webhook>("webhook", "POST", path`/v1/webhooks/${id}/rotate-secret/finish`, { ...options, body: {} });
   }
 
   /** Which of the last events a filter takes. */
   async previewFilter(body: t.PreviewFilterRequest, options?: CallOptions): Promise<t.FilterPreview> {
-    return this.http.call("POST", "/v1/filter-preview", { ...options, body });
+    return this.http.call(["events"], "POST", "/v1/filter-preview", { ...options, body });
   }
 
   /** Sends again what did not arrive. */
   async recover(id: string, body: t.RecoverRequest = {}, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("POST", path`/v1/webhooks/${id}/recover`, { ...options, body })).job;
+    return this.http.one<t.Job>("job", "POST", path`/v1/webhooks/${id}/recover`, { ...options, body });
   }
 
   /** How much {@link Webhooks.recover} would send. */
   async countRecoverable(id: string, body: t.RecoverRequest = {}, options?: CallOptions): Promise<t.RecoveryCount> {
-    return this.http.call("POST", path`/v1/webhooks/${id}/recover`, { ...options, body: { ...body, dry_run: true } });
+    return this.http.call(["count"], "POST", path`/v1/webhooks/${id}/recover`, { ...options, body: { ...body, dry_run: true } });
   }
 
   /** Sends again what did not arrive at any webhook of the tenant. */
   async recoverAll(body: t.RecoverRequest = {}, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("POST", "/v1/recover", { ...options, body })).job;
+    return this.http.one<t.Job>("job", "POST", "/v1/recover", { ...options, body });
   }
 
   async stats(id: string, query?: t.GetWebhookStatsQuery, options?: CallOptions): Promise<t.Stats> {
-    return (await this.http.call<{ stats: t.Stats }>("GET", path`/v1/webhooks/${id}/stats`, { ...options, query })).stats;
+    return this.http.one<t.Stats>("stats", "GET", path`/v1/webhooks/${id}/stats`, { ...options, query });
   }
 }
 
@@ -232,7 +232,7 @@ export class Events extends Resource {
   }
 
   async get(id: string, options?: CallOptions): Promise<t.Event> {
-    return (await this.http.call<{ event: t.Event }>("GET", path`/v1/events/${id}`, options)).event;
+    return this.http.one<t.Event>("event", "GET", path`/v1/events/${id}`, options);
   }
 
   /** The event's deliveries, one per webhook. */
@@ -242,12 +242,12 @@ export class Events extends Resource {
 
   /** Erases the event; the job shows how far that is. */
   async delete(id: string, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("DELETE", path`/v1/events/${id}`, options)).job;
+    return this.http.one<t.Job>("job", "DELETE", path`/v1/events/${id}`, options);
   }
 }
 
 /** Types may contain slashes. */
-const segments = (type: string) => type.split("/");
+const segments = (type: string) => (typeof type === "string" ? type.split("/") : type);
 
 /** The catalogue. */
 export class EventTypes extends Resource {
@@ -256,16 +256,16 @@ export class EventTypes extends Resource {
   }
 
   async get(type: string, { dialect, ...options }: CallOptions & { dialect?: string } = {}): Promise<t.EventType> {
-    return (await this.http.call<{ event_type: t.EventType }>("GET", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect } })).event_type;
+    return this.http.one<t.EventType>("event_type", "GET", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect } });
   }
 
   /** Creates or replaces. An operator's key without a tenant sets it for the deployment's `dialect`. */
   async put(type: string, body: Json, { dialect, ...options }: CallOptions & { dialect?: string } = {}): Promise<t.EventType> {
-    return (await this.http.call<{ event_type: t.EventType }>("PUT", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect }, body })).event_type;
+    return this.http.one<t.EventType>("event_type", "PUT", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect }, body });
   }
 
   async delete(type: string, { dialect, ...options }: CallOptions & { dialect?: string } = {}): Promise<Json> {
-    return this.http.call("DELETE", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect } });
+    return this.http.call([], "DELETE", path`/v1/event-types/${segments(type)}`, { ...options, query: { dialect } });
   }
 }
 
@@ -283,12 +283,12 @@ export class Logs extends Resource {
 
   /** One attempt with its request and response. */
   async get(webhook: string, id: string, options?: CallOptions): Promise<t.LogDetail> {
-    return (await this.http.call<{ log: t.LogDetail }>("GET", path`/v1/webhooks/${webhook}/logs/${id}`, options)).log;
+    return this.http.one<t.LogDetail>("log", "GET", path`/v1/webhooks/${webhook}/logs/${id}`, options);
   }
 
   /** Sends that delivery again now. */
   async retry(webhook: string, id: string, options?: CallOptions): Promise<t.Delivery> {
-    return (await this.http.call<{ delivery: t.Delivery }>("POST", path`/v1/webhooks/${webhook}/logs/${id}/retry`, { ...options, body: {} })).delivery;
+    return this.http.one<t.Delivery>("delivery", "POST", path`/v1/webhooks/${webhook}/logs/${id}/retry`, { ...options, body: {} });
   }
 }
 
@@ -300,21 +300,21 @@ export class Deliveries extends Resource {
   }
 
   async get(webhook: string, id: string, options?: CallOptions): Promise<t.Delivery> {
-    return (await this.http.call<{ delivery: t.Delivery }>("GET", path`/v1/webhooks/${webhook}/deliveries/${id}`, options)).delivery;
+    return this.http.one<t.Delivery>("delivery", "GET", path`/v1/webhooks/${webhook}/deliveries/${id}`, options);
   }
 
   /** Sends it again now. */
   async retry(webhook: string, id: string, options?: CallOptions): Promise<t.Delivery> {
-    return (await this.http.call<{ delivery: t.Delivery }>("POST", path`/v1/webhooks/${webhook}/deliveries/${id}/retry`, { ...options, body: {} })).delivery;
+    return this.http.one<t.Delivery>("delivery", "POST", path`/v1/webhooks/${webhook}/deliveries/${id}/retry`, { ...options, body: {} });
   }
 
   async cancel(webhook: string, id: string, options?: CallOptions): Promise<t.Delivery> {
-    return (await this.http.call<{ delivery: t.Delivery }>("POST", path`/v1/webhooks/${webhook}/deliveries/${id}/cancel`, { ...options, body: {} })).delivery;
+    return this.http.one<t.Delivery>("delivery", "POST", path`/v1/webhooks/${webhook}/deliveries/${id}/cancel`, { ...options, body: {} });
   }
 
   /** Cancels all of these statuses; the job shows how far that is. */
   async cancelAll(webhook: string, body: t.CancelDeliveriesRequest, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("POST", path`/v1/webhooks/${webhook}/deliveries/cancel`, { ...options, body })).job;
+    return this.http.one<t.Job>("job", "POST", path`/v1/webhooks/${webhook}/deliveries/cancel`, { ...options, body });
   }
 }
 
@@ -325,7 +325,7 @@ export class Jobs extends Resource {
   }
 
   async get(id: string, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("GET", path`/v1/jobs/${id}`, options)).job;
+    return this.http.one<t.Job>("job", "GET", path`/v1/jobs/${id}`, options);
   }
 
   /** Asks every second until the job has ended. */
@@ -339,14 +339,14 @@ export class Jobs extends Resource {
   }
 
   async cancel(id: string, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("POST", path`/v1/jobs/${id}/cancel`, { ...options, body: {} })).job;
+    return this.http.one<t.Job>("job", "POST", path`/v1/jobs/${id}/cancel`, { ...options, body: {} });
   }
 }
 
 /** Statistics of the tenant's attempts; those of one webhook are {@link Webhooks.stats}. */
 export class StatsOfAll extends Resource {
   async get(query?: t.GetStatsQuery, options?: CallOptions): Promise<t.Stats> {
-    return (await this.http.call<{ stats: t.Stats }>("GET", "/v1/stats", { ...options, query })).stats;
+    return this.http.one<t.Stats>("stats", "GET", "/v1/stats", { ...options, query });
   }
 }
 
@@ -361,12 +361,12 @@ export class Audit extends Resource {
 export class DeadLetters extends Resource {
   /** A sample, and how many there are. */
   async list(query?: t.ListDeadLettersQuery, options?: CallOptions): Promise<{ dead_letters: t.DeadLetter[]; counts: Record<string, number> }> {
-    return this.http.call("GET", "/v1/dead-letters", { ...options, query });
+    return this.http.call(["dead_letters", "counts"], "GET", "/v1/dead-letters", { ...options, query });
   }
 
   /** Sends them again. */
   async redrive(body: t.RedriveDeadLettersRequest = {}, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("POST", "/v1/dead-letters/redrive", { ...options, body })).job;
+    return this.http.one<t.Job>("job", "POST", "/v1/dead-letters/redrive", { ...options, body });
   }
 }
 
@@ -377,7 +377,7 @@ const IMPORT_BYTES = 4_000_000;
 export class Exports extends Resource {
   /** Starts an export. Read its {@link Exports.output} when the job has succeeded. */
   async create(body: t.CreateExportRequest = {}, options?: CallOptions): Promise<t.Job> {
-    return (await this.http.call<{ job: t.Job }>("POST", "/v1/exports", { ...options, body })).job;
+    return this.http.one<t.Job>("job", "POST", "/v1/exports", { ...options, body });
   }
 
   /** The lines of an export, each of them JSON. */
@@ -416,9 +416,9 @@ export class Exports extends Resource {
     const request = { ...options, body: lines.join("\n"), headers: { ...options?.headers, "content-type": "application/x-ndjson" } };
     const answer = await this.http.send("POST", "/v1/import", request);
     // Where all of these lines were refused, the results are beside the error.
-    const data = parse(answer.body)?.data as { results?: t.ImportResult[]; next_line: number | null } | undefined;
-    if (data?.results === undefined || answer.status >= 500) throw errorOf(answer);
-    const { results, next_line } = data;
+    const data = parse(answer.body)["data"];
+    if (!isObject(data) || !Array.isArray(data["results"]) || data["next_line"] === undefined || answer.status >= 500) throw errorOf(answer);
+    const { results, next_line } = data as { results: t.ImportResult[]; next_line: number | null };
     return next_line === null ? results : [...results, ...(await this.#import(lines.slice(next_line - 1), options))];
   }
 }

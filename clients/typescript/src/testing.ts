@@ -30,7 +30,10 @@ export class Receiver {
 
   private constructor(respond: Respond) {
     this.#server = createServer(async (request, response) => {
-      const delivery = new Delivery(request.headers, await bodyOf(request));
+      const body = await bodyOf(request).catch(() => undefined);
+      // The sender has gone in the middle: nothing has arrived, and nobody waits for an answer.
+      if (body === undefined) return;
+      const delivery = new Delivery(request.headers, body);
       let arrived: Promise<Delivery> = Promise.resolve(delivery);
       try {
         response.writeHead(typeof respond === "number" ? respond : respond(delivery)).end();

@@ -41,11 +41,18 @@ const PLAIN = {
 
 /** Returns the body, parsed, of a genuine delivery; throws {@link VerificationError} otherwise. */
 export function verify({ dialect, secret, headers, body }: VerifyOptions): unknown {
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) throw new TypeError("body: must be the raw body, as bytes or a string");
   const text = Buffer.from(body as Uint8Array).toString();
   const secrets = typeof secret === "string" ? [secret] : (secret ?? []);
-  if (secrets.length === 0 || secrets.includes("")) throw new TypeError("secret: must not be empty");
+  if (secrets.length === 0 || !secrets.every((one) => typeof one === "string" && one !== "")) {
+    throw new TypeError("secret: must be a text or a list of texts, none of them empty");
+  }
   if (!secrets.some((one) => isSigned(dialect, one, headers, text))) throw new VerificationError("the signature does not match");
-  return JSON.parse(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new VerificationError("the body is no JSON");
+  }
 }
 
 function isSigned(dialect: Dialect, secret: string, headers: Received["headers"], body: string): boolean {
@@ -125,7 +132,7 @@ function equal(given: string, expected: string): boolean {
 
 /** A header's value; empty if it is missing or there are several. */
 function header(headers: Received["headers"], name: string): string {
-  if (headers instanceof Headers) return headers.get(name) ?? "";
+  if (typeof headers.get === "function") return headers.get(name) ?? "";
   const values = Object.entries(headers).flatMap(([key, value]) => (key.toLowerCase() === name ? (value ?? []) : []));
-  return values.length === 1 ? (values[0] ?? "") : "";
+  return values.length === 1 && typeof values[0] === "string" ? values[0] : "";
 }

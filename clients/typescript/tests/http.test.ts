@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { inspect } from "node:util";
-import { ApiError, ConnectionError, PublishError, Rung } from "rung-client";
+import { ApiError, ConnectionError, PublishError, type PublishResult, Rung, RungError } from "rung-client";
 import type { PublishEventRequest } from "rung-client/types";
 
 const KEY = "rk_a-secret-that-nobody-may-see";
@@ -90,14 +90,14 @@ test("every POST has an idempotency key that its retries keep", async () => {
 });
 
 test("an event with an id has no idempotency key", async () => {
-  const { rung, requests } = answering(data({}, 202), data({}, 202));
+  const { rung, requests } = answering(data({ event: {} }, 202), data({ event: {} }, 202));
   await rung.events.publish({ type: "a", data: {} });
   await rung.events.publish({ type: "a", data: {}, id: "1" }, { idempotencyKey: "mine" });
   assert.deepEqual(requests.map(({ headers }) => headers.has("idempotency-key")), [true, false]);
 });
 
 test("an event takes the hops of the delivery that it results from along", async () => {
-  const { rung, requests } = answering(data({}, 202), data({ results: [] }, 202));
+  const { rung, requests } = answering(data({ event: {} }, 202), accepting({ body: '{"events":[{}]}' }));
   await rung.events.publish({ type: "a", data: {} }, { headers: { "Rung-Hops": "1" } });
   await rung.events.publishBatch([{ type: "a", data: {} }], { headers: { "Rung-Hops": "2" } });
   assert.deepEqual(requests.map(({ headers }) => headers.get("rung-hops")), ["1", "2"]);
@@ -153,9 +153,116 @@ test("the key is in no text", async () => {
 });
 
 test("a strange URL is refused", () => {
-  for (const url of ["ftp://rung.test", "http://me:pw@rung.test", "http://rung.test/?a", "http://a/#b"]) {
+  for (const url of ["rung.test", "ftp://rung.test", "http://me:pw@rung.test", "http://me:pw@[", "http://rung.test/?", "http://a/#b", "http://", "http://a:99999", "http://a ", "", undefined as unknown as string]) {
     assert.throws(() => new Rung({ url, key: KEY }), (error: Error) => /^url: /.test(error.message) && !error.message.includes("pw"));
   }
+});
+
+const NO_TENANTS = ["", " ", "a b", "a\r\nX: y", "acme\n", "ä", "a".repeat(65), "a/b", undefined, null, 7, ["acme"]] as string[];
+
+test("what is no tenant is refused, and never the whole deployment", () => {
+  const { rung, requests } = answering();
+  for (const tenant of NO_TENANTS) {
+    const mistake = { name: "TypeError", message: /^tenant: must be 1 to 64 characters/ };
+    assert.throws(() => rung.forTenant(tenant).webhooks.recoverAll(), mistake);
+    assert.throws(() => new Rung({ url: "http://rung.test", key: KEY, tenant }), mistake);
+  }
+  assert.equal(requests.length, 0);
+});
+
+test("a client is not made with what makes no sense", () => {
+  const wrong = {
+    key: [undefined, "", null, 7, "a b", "ä"],
+    maxRetries: [-1, 1.5, NaN, null, "4"],
+    timeoutMs: [0, -1, NaN, Infinity, 2 ** 31, null],
+  };
+  for (const [field, values] of Object.entries(wrong)) {
+    for (const value of values) {
+      const options = { url: "http://rung.test", key: KEY, [field]: value } as ConstructorParameters<typeof Rung>[0];
+      assert.throws(() => new Rung(options), (error: unknown) => error instanceof TypeError && error.message.startsWith(`${field}: must be `));
+    }
+  }
+});
+
+test("a condition or a key that is empty is no call without it", async () => {
+  const { rung, requests } = answering();
+  const event = { type: "a", data: {} };
+  for (const call of [
+    () => rung.tenants.put("acme", { name: "A" }, { ifMatch: "" }),
+    () => rung.webhooks.delete("w", { ifMatch: "a\r\nb: c" }),
+    () => rung.webhooks.delete("w", { ifMatch: 7 as unknown as string }),
+    () => rung.events.publish(event, { idempotencyKey: "" }),
+    () => rung.events.publishBatch([event], { idempotencyKey: "" }),
+  ]) {
+    await assert.rejects(call(), TypeError);
+  }
+  assert.equal(requests.length, 0);
+});
+
+test("a redirect is not followed and says where to", async () => {
+  const { rung } = answering(new Response(null, { status: 301, headers: { location: "https://rung.test/v1/health" } }));
+  await assert.rejects(rung.health(), { name: "ApiError", status: 301, message: /redirected to https:\/\/rung\.test\/v1\/health; redirects are not followed/ });
+});
+
+test("an answer without what it must have is an error of the client", async () => {
+  const answers = [null, 7, [], {}, { data: null }, { data: [] }, { data: {} }, { error: 7 }, { error: { code: 7 } }];
+  const more = [{ error: { code: "no", details: 7, message: null, retryable: "yes" } }, { data: { results: [7] } }, { data: { results: [] } }, { data: { results: [{ success: true }] } }];
+  for (const status of [200, 202, 207, 302, 404, 413, 422]) {
+    for (const answer of [...answers, ...more]) {
+      const calls = [
+        (rung: Rung) => rung.tenants.create({ name: "A" }),
+        (rung: Rung) => rung.tenants.list().page(),
+        (rung: Rung) => rung.webhooks.activate("w"),
+        (rung: Rung) => rung.webhooks.secret("w"),
+        (rung: Rung) => rung.me(),
+        (rung: Rung) => rung.egressIps(),
+        (rung: Rung) => rung.exports.import(["{}"]),
+        (rung: Rung) => rung.events.publish({ type: "a", data: {} }),
+        (rung: Rung) => rung.events.publishBatch(events(2)),
+      ];
+      for (const call of calls) {
+        const { rung } = answering(Response.json(answer, { status }));
+        await assert.rejects(call(rung), RungError, `${call}: ${status} ${JSON.stringify(answer)}`);
+      }
+    }
+  }
+});
+
+test("errors name events by their places in the batch", async () => {
+  const detail = (place: number) => ({ field: `events[${place}].type`, code: "unknown", problem: "no" });
+  const { rung } = recording((request) => {
+    const sent = eventsOf(request);
+    const message = "events[1].type: no; events[10].type: no";
+    if (sent.length === 50) return Response.json({ error: { code: "invalid_request", message, details: [detail(1), detail(10)] } }, { status: 422 });
+    const error = { code: "unknown_event_type", message: "events[20].type: no", details: [detail(20)] };
+    const refusal = { success: false, status: 422, duplicate: false, error };
+    const taken = (event: object) => ({ success: true, status: 202, duplicate: false, data: { event } });
+    return data({ results: sent.map((event, index) => (index === 20 ? refusal : taken(event))) }, 207);
+  });
+  await assert.rejects(rung.events.publishBatch(events(250)), (error: unknown) => {
+    assert(error instanceof PublishError);
+    for (const place of [20, 120]) {
+      const result: PublishResult | null | undefined = error.results[place];
+      assert(result?.success === false);
+      assert.equal(result.error.message, `events[${place}].type: no`);
+      assert.deepEqual(result.error.details, [detail(place)]);
+    }
+    assert(error.cause instanceof ApiError);
+    assert.deepEqual(error.cause.details, [detail(201), detail(210)]);
+    assert.equal(error.cause.message, "invalid_request (422): events[201].type: no; events[210].type: no");
+    return true;
+  });
+});
+
+interface Order {
+  total: number;
+}
+
+test("data may have a type of its own", async () => {
+  const { rung, requests } = answering(data({ event: {} }, 202));
+  const order: Order = { total: 42 };
+  await rung.events.publish({ type: "order.paid", data: order, metadata: order });
+  assert.deepEqual(JSON.parse(requests[0]?.body ?? "").data, { total: 42 });
 });
 
 test("paths and queries are encoded", async () => {
@@ -168,8 +275,11 @@ test("paths and queries are encoded", async () => {
 });
 
 test("what is no id is not sent", async () => {
-  const { rung, requests } = answering(data({}));
-  for (const id of ["", ".", ".."]) await assert.rejects(rung.tenants.delete(id), TypeError);
+  const { rung, requests } = answering(data({ job: {} }));
+  for (const id of ["", ".", "..", undefined as unknown as string, null as unknown as string]) {
+    await assert.rejects(rung.tenants.delete(id), { name: "TypeError", message: /is no id$/ });
+    await assert.rejects(rung.eventTypes.get(id), { name: "TypeError", message: /is no id$/ });
+  }
   await rung.webhooks.delete("../keys");
   assert.equal(requests[0]?.url.pathname, "/v1/webhooks/..%2Fkeys");
 });
@@ -189,9 +299,9 @@ test("a job is waited for", async () => {
   assert.deepEqual(slept, [1000, 1000]);
 });
 
-const eventsOf = ({ body }: Sent): PublishEventRequest[] => JSON.parse(body).events;
+const eventsOf = ({ body }: Pick<Sent, "body">): PublishEventRequest[] => JSON.parse(body).events;
 
-function accepting(request: Sent): Response {
+function accepting(request: Pick<Sent, "body">): Response {
   return data({ results: eventsOf(request).map((event) => ({ success: true, status: 202, duplicate: false, data: { event } })) }, 202);
 }
 
@@ -244,13 +354,14 @@ test("a batch has a key where an event has no id, and results keep their order",
 });
 
 test("refused events are results, and a refused request is an error", async () => {
-  const refusal = { success: false, status: 422, duplicate: false, error: { code: "unknown_event_type" } };
+  const error = { code: "unknown_event_type", message: "no", request_id: null, retryable: false, details: [] };
+  const refusal = { success: false, status: 422, duplicate: false, error };
   const none = Response.json({ success: false, error: { code: "batch_refused" }, data: { results: [refusal] } }, { status: 422 });
   const some = data({ results: Array(100).fill(refusal) }, 207);
   const { rung } = answering(none, refused(413, "payload_too_large"), some, refused(401, "unauthorized"));
   assert.deepEqual(await rung.events.publishBatch(events(1)), [refusal]);
   const [tooLarge] = await rung.events.publishBatch(events(1));
-  assert(tooLarge?.success === false && tooLarge.error.code === "payload_too_large");
+  assert(tooLarge?.success === false && tooLarge.error.code === "payload_too_large" && tooLarge.error.message === "url: no");
   await assert.rejects(rung.events.publishBatch(events(101)), (error: unknown) => {
     assert(error instanceof PublishError);
     assert.deepEqual(error.results, [...Array(100).fill(refusal), null]);

@@ -182,8 +182,8 @@ test("a batch answers event by event", async () => {
   const type = (index: number) => (index === 150 ? "no.such.type" : "product.deleted");
   const events = Array.from({ length: 205 }, (_, index) => ({ id: `e-${index}`, type: type(index), data: {} }));
   const results = await acme.events.publishBatch([...events, { type: type(0), data: {} }]);
-  const refused = results.flatMap((result, index) => (result.success ? [] : [[index, result.error.code]]));
-  assert.deepEqual(refused, [[150, "unknown_event_type"]]);
+  const refused = results.flatMap((result, index) => (result.success ? [] : [[index, result.error.code, result.error.details[0]?.field]]));
+  assert.deepEqual(refused, [[150, "unknown_event_type", "events[150].type"]]);
   const last = results[204];
   assert(last?.success && last.data.event.id === "e-204");
   const again = await acme.events.publishBatch(events.slice(0, 3));
@@ -204,4 +204,9 @@ test("the deployment says what it is", async () => {
   assert.equal((await rung.about()).limits.batch_events, 100);
   assert.deepEqual(await rung.egressIps(), []);
   assert.deepEqual((await rung.deadLetters.list()).dead_letters, []);
+});
+
+test("a refused connection says where and why", async () => {
+  const nobody = new Rung({ url: "http://127.0.0.1:2", key: "rk_a", maxRetries: 0 });
+  await assert.rejects(nobody.health(), { name: "ConnectionError", message: "GET http://127.0.0.1:2/v1/health: connect ECONNREFUSED 127.0.0.1:2" });
 });

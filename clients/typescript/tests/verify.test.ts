@@ -1,6 +1,9 @@
 // Receivers' verification, against what `rung sign` signs.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { Receiver } from "rung-client/testing";
 import { type Dialect, VerificationError, verify } from "rung-client/verify";
@@ -84,7 +87,9 @@ test("a dialect that is not built in is a mistake", () => {
 });
 
 test("a secret that is no key is a mistake", () => {
-  assert.throws(() => verify({ dialect: "standard", secret: "not base64!", headers: {}, body: BODY }), { name: "TypeError", message: /^secret: / });
+  for (const secret of ["not base64!", "whsec_!!!!", "whsec_", "whsec_A", "whsec_ä", "\udcff"]) {
+    assert.throws(() => verify({ dialect: "standard", secret, headers: {}, body: BODY }), { name: "TypeError", message: /^secret: / }, secret);
+  }
 });
 
 test("a receiver whose function throws answers 500 and tells the test", async () => {
@@ -94,6 +99,55 @@ test("a receiver whose function throws answers 500 and tells the test", async ()
   const response = await fetch(receiver.url, { method: "POST", body: "{}" });
   assert.equal(response.status, 500);
   await assert.rejects(receiver.next(), { message: "broken" });
+});
+
+test("what a sender cuts is no delivery, and the receiver goes on", async () => {
+  await using receiver = await Receiver.start();
+  for (const head of ["Content-Length: 10", "Transfer-Encoding: chunked"]) {
+    const socket = connect(Number(new URL(receiver.url).port), "127.0.0.1");
+    socket.write(`POST / HTTP/1.1\r\nHost: x\r\n${head}\r\n\r\n5\r\n{`);
+    await once(socket, "connect");
+    await fetch(receiver.url, { method: "POST", body: "whole" });
+    assert.equal((await receiver.next()).body.toString(), "whole");
+    socket.destroy();
+    await once(socket, "close");
+  }
+  await fetch(receiver.url, { method: "POST", body: "last" });
+  assert.equal((await receiver.next()).body.toString(), "last");
+});
+
+test("whatever a header has is not genuine and nothing worse", () => {
+  const pieces = ["\xff", "\udcff", "\ud800", "\0", "\r\n", "é", "v1,", "v1", ",", " ", "=", "t=", "sha256=", "v0=", "0", "9".repeat(400), "-1", "nan", "1e400", "٣", "AAAA", "a".repeat(64)];
+  const hostile = [undefined, null, 7, [7], ["a", "b"], {}] as unknown as string[];
+  let seed = 7;
+  const below = (count: number) => (seed = (seed * 48_271) % 2_147_483_647) % count;
+  for (const dialect of DIALECTS) {
+    const genuine = signed(dialect);
+    const names = Object.keys(genuine);
+    for (let round = 0; round < 2000; round += 1) {
+      const name = names[below(names.length)] ?? "";
+      const parts = Array.from({ length: below(5) }, () => [...pieces, genuine[name]][below(pieces.length + 1)]);
+      const headers = { ...genuine, [name]: below(10) ? parts.join("") : (hostile[below(hostile.length)] ?? "") };
+      try {
+        verify({ dialect, secret: SECRET, headers, body: BODY });
+      } catch (error) {
+        assert(error instanceof VerificationError, String(error));
+      }
+    }
+  }
+});
+
+test("what is signed and no JSON is no delivery", () => {
+  for (const body of ["no JSON", ""]) {
+    const headers = { "x-badger-signature": createHmac("sha256", SECRET).update(body).digest("hex") };
+    assert.throws(() => verify({ dialect: "badger", secret: SECRET, headers, body }), VerificationError);
+  }
+});
+
+test("a body that is not raw is a mistake", () => {
+  for (const body of [undefined, null, {}, []] as unknown as string[]) {
+    assert.throws(() => verify({ dialect: "badger", secret: SECRET, headers: {}, body }), { name: "TypeError", message: /^body: must be the raw body/ });
+  }
 });
 
 test("every spelling of a standard secret is taken", () => {
