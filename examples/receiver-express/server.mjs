@@ -12,7 +12,8 @@ const seen = new Set();
 const app = express();
 // The signature is of the raw body.
 app.post("/hook", express.raw({ type: () => true, limit: "256kb" }), (request, response) => {
-  const { headers, body } = request;
+  // A request without a body has none, and no signature either.
+  const { headers, body = "" } = request;
   // During a rotation: the new secret and the old one, separated by a comma.
   const event = verify({ dialect, secret: secrets.split(","), headers, body });
   // Every dialect counts 200 as a success, not every one another 2xx.

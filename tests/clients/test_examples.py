@@ -94,8 +94,9 @@ def test_a_receiver_takes_what_is_genuine_once(rung: Rung, start: Start, dialect
         acme.events.publish(type=kind, data={"orderId": "2"})
         # The repeat was not handled: no line with the first order stands before the second's.
         assert '"orderId":"2"' in line_with(receiver, '"orderId"')
-        for content_type in ("application/json", "text/plain"):
-            forged = urllib.request.Request(url, b"{}", {"Content-Type": content_type})
+        for content_type, body in (("application/json", b"{}"), ("text/plain", b"{}"), ("text/plain", b""), ("", None)):
+            headers = {"Content-Type": content_type} if content_type else {}
+            forged = urllib.request.Request(url, body, headers, method="POST")
             with pytest.raises(urllib.error.HTTPError) as caught:
                 urllib.request.urlopen(forged)
             assert caught.value.code == 401

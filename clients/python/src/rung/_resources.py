@@ -375,9 +375,9 @@ class Events(_Resource):
         return cast(t.Job, self._one("job", "DELETE", path("/v1/events/{}", id)))
 
 
-def _type_path(type: str) -> str:
+def _segments(type: str) -> str | list[str]:
     """Types may contain slashes."""
-    return path("/v1/event-types/{}", type.split("/") if isinstance(type, str) else type)
+    return type.split("/") if isinstance(type, str) else type
 
 
 class EventTypes(_Resource):
@@ -389,7 +389,7 @@ class EventTypes(_Resource):
     def get(self, type: str, /, *, dialect: str | None = None) -> t.EventType:
         query = {"dialect": dialect}
         return cast(
-            t.EventType, self._one("event_type", "GET", _type_path(type), query=query)
+            t.EventType, self._one("event_type", "GET", path("/v1/event-types/{}", _segments(type)), query=query)
         )
 
     def put(
@@ -408,7 +408,7 @@ class EventTypes(_Resource):
             self._one(
                 "event_type",
                 "PUT",
-                _type_path(type),
+                path("/v1/event-types/{}", _segments(type)),
                 query={"dialect": dialect},
                 body=body,
                 if_match=if_match,
@@ -419,7 +419,7 @@ class EventTypes(_Resource):
     def delete(self, type: str, /, *, dialect: str | None = None) -> dict[str, Any]:
         return cast(
             dict[str, Any],
-            self._http.call("DELETE", _type_path(type), query={"dialect": dialect}),
+            self._http.call("DELETE", path("/v1/event-types/{}", _segments(type)), query={"dialect": dialect}),
         )
 
 
