@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -139,6 +140,43 @@ class Release(unittest.TestCase):
             (path,) = (self.path / "target/package").glob(f"{name}-[0-9]*.crate")
             with tarfile.open(path) as archive:
                 self.assertIn(f"{path.stem}/{included}", archive.getnames())
+
+
+class Located(unittest.TestCase):
+    def test_a_published_package_names_its_source_and_has_no_link_that_is_dead(self):
+        """tools/locate, in a copy of the tree's packages."""
+        with tempfile.TemporaryDirectory() as folder:
+            tree = pathlib.Path(folder)
+            (tree / "tools").mkdir()
+            shutil.copy(ROOT / "tools/locate", tree / "tools")
+            places = ["clients/typescript", "clients/python", "clients/cdk"]
+            for place in places:
+                (tree / place).mkdir(parents=True)
+                for name in ["README.md", "package.json", "pyproject.toml"]:
+                    if (ROOT / place / name).exists():
+                        shutil.copy(ROOT / place / name, tree / place)
+            (tree / "examples/receiver-flask").mkdir(parents=True)
+            url = "https://example.com/owner/rung"
+            subprocess.run([tree / "tools/locate", url, "v1.2.3", *places], cwd=tree, check=True)
+            for place in places:
+                readme = (tree / place / "README.md").read_text()
+                self.assertNotRegex(readme, r"\]\((?!https://|#)")
+                self.assertIn(f"({url}/blob/v1.2.3/", readme)
+            self.assertIn(f"]({url}/tree/v1.2.3/examples/receiver-flask)", readme := (tree / "clients/python/README.md").read_text())
+            self.assertIn(f"]({url}/blob/v1.2.3/docs/secrets.md#rotating)", readme)
+            described = json.loads((tree / "clients/cdk/package.json").read_text())
+            self.assertEqual(described["repository"], {"type": "git", "url": f"git+{url}.git", "directory": "clients/cdk"})
+            project = tomllib.loads((tree / "clients/python/pyproject.toml").read_text())
+            self.assertEqual(project["project"]["urls"], {"Homepage": f"{url}/tree/v1.2.3/clients/python", "Source": url})
+            self.assertEqual(project["build-system"]["build-backend"], "hatchling.build")
+
+    def test_the_workflow_locates_each_package_that_it_publishes(self):
+        workflow = (ROOT / ".github/workflows/release.yml").read_text()
+        located = '- run: tools/locate "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY" "$GITHUB_REF_NAME" clients/'
+        for job, package in [("npm", "${{ matrix.package }}"), ("python", "python")]:
+            steps = workflow.split(f"\n  {job}:\n")[1].split("\n\n  ")[0].split("publish")[0]
+            self.assertIn(located + package, steps)
+
 
 
 if __name__ == "__main__":
