@@ -224,19 +224,19 @@ impl Catalogue {
 
     /// The type that stands for a subscription to `pattern`: what a test sends when none is named.
     ///
-    /// That of a group or prefix is its first in the file that is not archived, and that of a prefix in an open catalogue the example for all. `None` if the catalogue does not have the pattern.
+    /// That of a group or prefix is its first in the file that is not archived, and that of a prefix in an open catalogue the example for all. One
+    /// that is archived stands only for what has no other. `None` if the catalogue does not have the pattern.
     #[must_use]
     pub fn first_type_of<'a>(&'a self, pattern: &'a str) -> Option<&'a str> {
         let all = || self.types.iter();
         let mut matching = all().filter(|listed| self.matches(pattern, &listed.name));
         let first = matching.clone().next();
-        let listed = matching.find(|listed| !listed.archived).or(first);
-        match (listed, &self.any_type) {
+        match (matching.find(|listed| !listed.archived), &self.any_type) {
             (Some(listed), _) => Some(&listed.name),
             (None, Some(any)) if pattern == EVERY_TYPE || prefix_of(pattern).is_some() => {
                 Some(&any.example)
             }
-            _ => self.resolve_type(pattern),
+            _ => first.map_or_else(|| self.resolve_type(pattern), |listed| Some(&listed.name)),
         }
     }
 

@@ -516,7 +516,7 @@ pub(crate) fn prove_webhook(schemas: &mut Schemas) -> Operation {
         &[],
         json!({
             "event_type": {
-                "description": "The event type of the sample [default: the first subscribed type].",
+                "description": "The event type of the sample [default: the first subscribed type that is not archived].",
                 "type": ["string", "null"],
                 "maxLength": EVENT_TYPE_CHARS,
             },
@@ -566,6 +566,7 @@ pub(crate) fn prove_webhook(schemas: &mut Schemas) -> Operation {
     )
     .refuses(&[
         Code::UnknownEventType,
+        Code::EventTypeArchived,
         Code::PayloadTooLarge,
         Code::UnstableNumber,
         Code::ReservedMember,
@@ -580,7 +581,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
         &[],
         json!({
             "event_type": {
-                "description": "The event type of the sample [default: the first subscribed type].",
+                "description": "The event type of the sample [default: the first subscribed type that is not archived].",
                 "type": ["string", "null"],
                 "maxLength": EVENT_TYPE_CHARS,
             },
@@ -608,6 +609,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
     )
     .refuses(&[
         Code::UnknownEventType,
+        Code::EventTypeArchived,
         Code::SchemaViolation,
         Code::UnusableSchema,
         Code::PayloadTooLarge,

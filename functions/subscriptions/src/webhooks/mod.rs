@@ -34,7 +34,7 @@ use rung_core::{
         tenant::Scope,
         webhook::{Disabled, Webhook},
     },
-    flow::EventTypes,
+    flow::{EventTypes, accept::Refusal},
     store::{
         Listed, Store, StoreError,
         webhooks::{WebhookWritten, place_among_all},
@@ -818,7 +818,7 @@ pub(crate) async fn test(
     let named = fields.optional("event_type", named_type);
     let data = fields.optional("data", read::payload);
     fields.finish()?;
-    let event_type = type_to_try(&webhook, dialect, named)?;
+    let event_type = type_to_try(&webhook, dialect, &types, named)?;
     let control = &state.control;
     let event = control.test_event(&webhook, dialect, &types, event_type, data);
     let event = event.map_err(|refusal| rung_api::refused(refusal, "", "event_type", false))?;
@@ -841,28 +841,44 @@ fn named_type(value: &Json) -> Result<&str, String> {
     value.as_str().ok_or_else(|| "must be a string".to_owned())
 }
 
-/// The type whose sample a webhook is tried with: the one that is named, else the first subscribed one.
+/// The type whose sample a webhook is tried with: the one that is named, else the first subscribed one that is not archived.
 ///
 /// # Errors
-/// When there is no such type, or the webhook is not verified.
+/// When there is no such type, or it is archived, or the webhook is not verified.
 fn type_to_try<'a>(
     webhook: &'a Webhook,
     dialect: &'a Dialect,
+    types: &EventTypes,
     named: Option<&'a str>,
 ) -> Result<&'a str, ApiError> {
     let catalogue = &dialect.catalogue;
+    let is_archived = |event_type: &str| {
+        let definition = types.definition(&dialect.name, event_type);
+        definition.is_some_and(|(definition, _)| definition.archived)
+    };
     let event_type = match named {
         Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
             let problem = format!("{name:?} is not an event type; GET /v1/event-types lists them");
             ApiError::of_field(Code::UnknownEventType, "event_type", problem)
         })?,
         None => {
-            let first = webhook.events.first().map_or("*", String::as_str);
-            catalogue
-                .first_type_of(first)
+            let subscribed = webhook.events.iter();
+            let known = || {
+                let subscribed = subscribed.clone();
+                subscribed.filter_map(|pattern| catalogue.first_type_of(pattern))
+            };
+            let usable = known().find(|event_type| !is_archived(event_type));
+            usable
+                .or_else(|| known().next())
                 .ok_or(Code::UnknownEventType)?
         }
     };
+    if is_archived(event_type) {
+        let refusal = Refusal::Archived {
+            event_type: event_type.to_owned(),
+        };
+        return Err(rung_api::refused(refusal, "", "event_type", false));
+    }
     if challenge::is_demanded(webhook) {
         return Err(Code::WebhookUnverified.into());
     }

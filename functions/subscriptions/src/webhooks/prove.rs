@@ -51,7 +51,7 @@ pub(crate) async fn prove(
     let mut fields = Fields::of(&body)?;
     let named = fields.optional("event_type", named_type);
     fields.finish()?;
-    let event_type = type_to_try(&webhook, dialect, named)?;
+    let event_type = type_to_try(&webhook, dialect, &types, named)?;
     state.admit(&caller, &id, ByHand::Examination).await?;
     let record = caller
         .record(Action::WebhookProved, webhook.id.as_str())

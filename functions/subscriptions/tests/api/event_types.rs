@@ -455,6 +455,29 @@ async fn an_archived_type_is_refused_and_left_out_and_keeps_its_subscriptions() 
         .send(&tenant, "POST", &format!("{path}/test"), json!({}))
         .await;
     assert_eq!(test.data(200)["log"]["event_type"], "b.new");
+    // Nor is it tried, whether it is named or all that is subscribed to.
+    for call in ["test", "prove"] {
+        let named = json!({"event_type": "a.old"});
+        let path = format!("{path}/{call}");
+        let refused = world.send(&tenant, "POST", &path, named).await;
+        refused.assert_error(422, "event_type_archived");
+        assert_eq!(refused.fields(), ["event_type"]);
+    }
+    for (events, tried) in [
+        (json!(["a.old", "b.new"]), Some("b.new")),
+        (json!(["a.*"]), Some("example.created")),
+        (json!(["a.old"]), None),
+    ] {
+        let subscribed = json!({"events": events});
+        let changed = world.send(&tenant, "PATCH", &path, subscribed).await;
+        changed.data(200);
+        let path = format!("{path}/test");
+        let test = world.send(&tenant, "POST", &path, json!({})).await;
+        match tried {
+            Some(tried) => assert_eq!(test.data(200)["log"]["event_type"], tried),
+            None => test.assert_error(422, "event_type_archived"),
+        }
+    }
     world
         .send(&As::operator(), "PUT", old, json!({}))
         .await
