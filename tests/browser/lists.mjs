@@ -76,6 +76,12 @@ test("a list of webhooks is sorted as a whole, not as far as it is shown", async
   const { page, context, errors } = await at("/t/many/webhooks");
   const names = () => page.locator("tbody a.row-link").allTextContents();
   assert.equal((await names())[0], "Middle 34");
+  // Nobody has to look for what fails.
+  assert.equal(await page.textContent("#failing"), "1 webhook is failing.");
+  await page.click("#failing");
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 20);
   await page.selectOption("#sort", "worst");
   await page.waitForSelector("tbody tr:first-child:has-text('Zebra')");
   assert.equal((await names()).length, 20);
@@ -136,7 +142,7 @@ test("a filter that is wrong is told beside it, and the page stays to mend it on
     await page.waitForSelector(row);
     await page.fill(type, "über");
     await page.press(type, "Enter");
-    await page.waitForSelector(`#wrong-${type.slice(1)}:has-text('über')`);
+    await page.waitForSelector(`#wrong-${type.slice(1)}:has-text('No event type has such a name')`);
     await page.fill(type, "");
     await page.press(type, "Enter");
     await page.waitForSelector(row);
@@ -145,6 +151,17 @@ test("a filter that is wrong is told beside it, and the page stays to mend it on
   await page.fill("#event-id", "ü x");
   await page.press("#event-id", "Enter");
   await page.waitForSelector("#wrong-event-id:has-text('must be 1 to 64 characters')");
+  await go(page, "/t/mistaken/webhooks?health=nonsense");
+  await page.waitForSelector("#wrong-health:has-text('Choose one of the list')");
+  await page.selectOption("#health", "healthy");
+  await page.waitForSelector("tbody a.row-link");
+  // What is not there has a title and a way back.
+  await go(page, "/t/mistaken/webhooks/nope");
+  await page.waitForSelector("h1:has-text('Not found')");
+  await page.click("main a:text-is('Webhooks')");
+  await page.waitForSelector("tbody a.row-link");
+  await go(page, "/t/nobody/webhooks");
+  await page.waitForSelector("h1:has-text('Not found')");
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -167,7 +184,7 @@ test("what is chosen, read and typed outlasts refreshes and a change of the char
   assert.equal(await page.evaluate(() => document.activeElement.id), "chart-attempts");
   assert.ok((await page.getAttribute("#chart-attempts", "aria-valuetext")).startsWith(read));
   await page.click("#send-chosen");
-  await message(page, "1 of 1 deliveries are sent again");
+  await message(page, "1 delivery is sent again");
   await until("the first one again", async () => (await call("held", "GET", `/v1/webhooks/${id}/logs?event_type=a.first`)).logs.length === 2);
 
   // The test and its outcome stay when the chart shows another span; a chart of a week names its days.
@@ -184,7 +201,7 @@ test("what is chosen, read and typed outlasts refreshes and a change of the char
   await page.waitForSelector("#test-outcome:has-text('a.tested')");
   const [first, , last] = await page.locator("figure:has(#chart-attempts) .ends span").allTextContents();
   assert.notEqual(first, last);
-  assert.match(await page.getAttribute("#chart-attempts", "aria-valuetext"), /\d+, \d\d:\d\d: succeeded/);
+  assert.match(await page.getAttribute("#chart-attempts", "aria-valuetext"), /\d+, \d\d:\d\d [AP]M: succeeded/);
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -208,10 +225,69 @@ test("the chart of the last hour says how far it counts, above the figures, and 
     await route.fulfill({ response, json: answer });
   });
   await go(page, `/t/busy/webhooks/${id}?span=hour`);
-  await page.waitForSelector(".notice:has-text('attempts of this hour are counted, since') + .tiles");
+  await page.waitForSelector(".notice:has-text('The charts show only the newest 5, since') + .tiles");
+  // What was read makes the charts, and never the figures.
+  assert.equal(await page.textContent(".tiles dd"), "1");
   assert.equal(counted, 5);
   await until("two refreshes", async () => refreshed >= 3);
   assert.equal(counted, 5);
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("the focus stays where it is when a list is drawn again, and near what is gone", async () => {
+  await addTenant("focused");
+  answers.set("/focused", [500, "no"]);
+  const { id } = await addWebhook("focused");
+  await publish("focused", "a.first");
+  await until("an attempt", async () => (await call("focused", "GET", `/v1/webhooks/${id}/logs`)).logs.length > 0);
+  const { page, context, errors } = await at("/t/focused/events");
+  const active = () => page.evaluate(() => [document.activeElement.localName, document.activeElement.id, document.activeElement.textContent]);
+  /** Presses Enter on it, and has the focus somewhere once it is gone. */
+  const enter = async (selector, gone = selector) => {
+    await page.focus(selector);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(gone, { state: "detached" });
+    return until("the focus", async () => { const found = await active(); return found[0] !== "body" && found; });
+  };
+  await page.focus("tr:has-text('a.first') >> a.row-link");
+  await publish("focused", "a.second");
+  await page.waitForSelector("tr:has-text('a.second')");
+  assert.equal((await active())[2], "a.first");
+
+  await go(page, `/t/focused/webhooks/${id}`);
+  await page.focus("tr:has-text('a.first') >> text=Copy as curl");
+  await publish("focused", "a.third");
+  await page.waitForSelector("tr:has-text('a.third')");
+  assert.equal((await active())[2], "Copy as curl");
+  assert.equal(await page.evaluate(() => document.activeElement.closest("tr").querySelector("a").textContent), "a.first");
+  await page.focus("#choose-failed");
+  await page.keyboard.press("Enter");
+  await isOn(page, "send-chosen");
+  assert.match((await enter("#choose-none"))[1], /^choose-/);
+  await page.click("#rotate");
+  await message(page, "Secret rotated");
+  // Not on what would rotate it once more.
+  assert.equal((await enter("#finish"))[1], "overlap");
+  assert.notEqual((await enter(".message >> button >> nth=0", ".message:has-text('Secret rotated')"))[0], "main");
+  await call("focused", "PATCH", `/v1/webhooks/${id}`, { status: "disabled" });
+  await page.waitForSelector("#switch-recover");
+  assert.equal((await enter("#switch-recover"))[1], "edit");
+
+  for (const [name, word, make] of [["links", "end", (n) => call(undefined, "POST", "/v1/tenants/focused/portal-links", { actor: { name: `${n}` } })], ["keys", "revoke", (n) => call(undefined, "POST", "/v1/tenants/focused/keys", { name: `${n}`, scopes: ["read"] })]]) {
+    for (const n of [1, 2]) await make(n);
+    await go(page, `/t/focused/${name}`);
+    const buttons = page.locator(`[id^='${word}-']:not(#end-all)`);
+    const [one, other] = await buttons.evaluateAll((all) => all.map((each) => each.id));
+    for (const [from, to] of [[one, other], [other, ""]]) {
+      await page.focus(`#${from}`);
+      await page.keyboard.press("Enter");
+      if (word === "revoke") await page.click("dialog .danger");
+      await page.waitForSelector(`#${from}`, { state: "detached" });
+      await isOn(page, to);
+      assert.equal((await active())[0], to ? "button" : "h1");
+    }
+  }
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -289,6 +365,10 @@ test("a new event type overwrites none, and one is marked where it is deprecated
   await page.waitForSelector("li:has(#type-door\\.old):has-text('deprecated'):has-text('Use door.moved instead.')");
   await page.type("#url", "ftp://x");
   await page.waitForSelector("#problem-url:has-text('with HTTPS')");
+  for (const [wrong, told] of [["https://?", "with HTTPS"], ["https://a b", "no blanks"]]) {
+    await page.fill("#url", wrong);
+    await page.waitForSelector(`#problem-url:has-text('${told}')`);
+  }
   await page.fill("#url", "https://x");
   assert.equal(await page.textContent("#problem-url"), "");
   // The name of a type goes, and the focus to the next one.
@@ -365,9 +445,14 @@ test("a filter chosen before the page has followed the one before adds to it, an
   release();
   assert.match(await page.evaluate(() => location.hash), /status=failed/);
   await settled(page, "event_type=a.b");
-  // One taken back leaves the others.
+  // One taken back leaves the others, what is chosen, and what somebody types.
+  await page.check("tr:has-text('a.b') >> input");
+  await page.evaluate(() => { document.querySelector("#response").value = "4x"; });
   await choose("#status", "");
   await settled(page, "?event_type=a.b");
+  assert.equal(await page.inputValue("#response"), "4x");
+  assert.ok(await page.isChecked("tr:has-text('a.b') >> input"));
+  await page.click("#choose-none");
   await page.fill("#response", "404");
   await page.press("#response", "Enter");
   await settled(page, "response_status=404");
@@ -525,9 +610,16 @@ test("what waits is counted over the webhooks of a tenant, and of all, and leads
   assert.deepEqual(await faults(page, "waits of a tenant"), []);
   await most.first().locator("a").click();
   await settled(page, `/t/sum/webhooks/${ids[0]}?tab=pending`);
+  // Where more waits than was read, it says so.
+  await page.route(/deliveries\?.*limit=100/, async (route) => {
+    const response = await route.fetch();
+    const answer = await response.json();
+    if (answer.data.deliveries.length === 3) answer.data.next_cursor = "more";
+    await route.fulfill({ response, json: answer });
+  });
   // Over all tenants, each webhook is asked for in its own.
   await go(page, "/stats");
-  await page.waitForSelector(`p:has-text('Most waits for') a[href^='#/t/sum/webhooks/${ids[0]}']`);
+  await page.waitForSelector(`p:has-text('Most waits for') span:has(a[href^='#/t/sum/webhooks/${ids[0]}']):has-text('Most 3+')`);
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -600,7 +692,7 @@ test("dead letters stay in sight while the list refreshes, and are delivered onc
 
 test("durations and shares are written in a unit that says something, and as the reader writes numbers", async () => {
   for (const [locale, expected] of [
-    ["de-DE", ["950 ms", "5,1 s", "90 s", "6 h", "1 d", "3 min", "99,9 %", "50 %"]], ["en-US", ["950 ms", "5.1 s", "90 s", "6 h", "1 d", "3 min", "99.9 %", "50 %"]],
+    ["de-DE", ["950 ms", "5,1 s", "90 s", "6 h", "1 d", "3 min", "99,9 %", "50 %"]], ["en-US", ["950 ms", "5.1 s", "90 s", "6 h", "1 d", "3 min", "99.9%", "50%"]],
   ]) {
     const { page, context } = await opened(browser, base, base, { locale });
     const written = await page.evaluate(async () => {

@@ -149,6 +149,8 @@ test("a customer mends a receiver and sends all that it has not got, also over a
   // All that waits; and it is over.
   await page.click("#tab-pending");
   await page.click("#send-all");
+  await page.waitForSelector("dialog:has-text('3 deliveries would be sent again.')");
+  await page.click("dialog .danger");
   await until("nothing waiting", async () => (await call("mended", "GET", `/v1/webhooks/${id}/deliveries?status=pending`)).deliveries.length === 0);
 
   // What was counted is what is sent: a change of the question forgets the count, and what comes later is not in it.
@@ -173,8 +175,8 @@ test("a customer mends a receiver and sends all that it has not got, also over a
   await page.click("text=All jobs");
   await page.waitForSelector("tr:has-text('recovery'):has-text('3 done')");
   await page.click("#recover-all");
-  await page.waitForSelector("dialog:has-text('0 deliveries')");
-  await page.click("dialog >> text=Keep it");
+  await page.waitForSelector("dialog:has-text('Nothing would be sent again.')");
+  await page.click("dialog >> text=Cancel");
   assert.deepEqual(errors, []);
   await context.close();
 });
@@ -185,6 +187,11 @@ test("a customer pauses a webhook for maintenance, and nothing is sent until it 
   await page.click("text=Add webhook");
   await page.fill("#url", url("/resting"));
   await page.click("#save");
+  // "Back" leads to no empty form.
+  await page.waitForSelector("#pause");
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector("#main").dataset.address === "#/webhooks");
+  await page.click("tbody a.row-link");
   await page.click("#pause");
   await page.click("#begin-pause");
   await message(page, "Paused");
@@ -245,6 +252,11 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   assert.equal(await page.locator("#preview tr:has-text('left out')").count(), 1);
   await page.fill("#filter", "");
   await page.fill("#headers", "Authorization: Bearer secret");
+  // What the browser cannot read is no "no limit".
+  await page.type("#rate", "1e");
+  await page.click("#save");
+  await page.waitForSelector("#problem-rate_limit_per_second:has-text('Enter a whole number')");
+  await page.fill("#rate", "");
   await page.click("#save");
   await page.waitForSelector("#problem-url:not(:empty)");
   assert.match(await page.textContent("#problem-headers"), /Authorization.*secret_headers/);
@@ -289,6 +301,10 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
     ["Orders", "changed meanwhile", { "X-Region": "us" }, [], ["order"]],
   );
 
+  await page.selectOption("#overlap", "0");
+  await page.click("#rotate");
+  await page.click("dialog:has-text('signed with the new secret alone') >> text=Cancel");
+  await page.selectOption("#overlap", "86400");
   await page.click("#rotate");
   await message(page, "Secret rotated");
   await page.waitForSelector("#signing-secret");
@@ -303,6 +319,8 @@ test("the operator adds a tenant and a key, changes a webhook, rotates its secre
   await page.click("#delete");
   await page.click("dialog button.danger");
   await message(page, "Webhook deleted");
+  // What was said before is left behind.
+  assert.equal(await page.locator(".message").count(), 1);
   assert.deepEqual((await call("shop", "GET", "/v1/webhooks")).webhooks, []);
   assert.deepEqual(errors, []);
   await context.close();
@@ -545,6 +563,11 @@ test("the operator sees over all tenants who is failing, makes links and ends th
   await page.press("#find", "Enter");
   await page.waitForSelector("text=No matching tenant");
   assert.equal(await page.evaluate(() => location.hash), "#/?q=%C3%BCber");
+  // A webhook is found too, whosever it is.
+  await page.fill("#find", "/sick/xxx");
+  await page.press("#find", "Enter");
+  await page.waitForSelector("#found tr:has-text('sick')");
+  await page.goBack();
   await page.goBack();
   await page.waitForFunction(() => !location.hash.includes("q=") && document.querySelector("#main").dataset.address === location.hash);
   await page.fill("#find", "sick");
@@ -612,6 +635,12 @@ test("filters are in the address, Back leads through them, times can be read in 
   const command = await until("a command", () => page.evaluate(() => navigator.clipboard.readText()));
   assert.match(command, /^curl -X POST '.*\/found'/);
 
+  // From an event to its delivery, and not only to its webhook.
+  await page.evaluate(() => { location.hash = "/events/evt_found"; });
+  await page.waitForSelector("h2:text-is('Deliveries')");
+  await page.click("table >> a.row-link");
+  await page.waitForFunction(() => document.activeElement.matches("tbody a.row-link") && document.activeElement.textContent === "user.points.earned");
+
   await page.focus("[role=slider]");
   const before = await page.getAttribute("[role=slider]", "aria-valuetext");
   assert.match(before, /succeeded 1, failed 0/);
@@ -620,7 +649,7 @@ test("filters are in the address, Back leads through them, times can be read in 
   for (const span of ["hour", "week", "month"]) {
     await page.selectOption("#span", span);
     await page.waitForFunction((span) => location.hash.includes(span), span);
-    await page.waitForSelector("dd:has-text('100 %')");
+    await page.waitForSelector("dd:has-text('100%')");
   }
   assert.deepEqual(errors, []);
   await context.close();

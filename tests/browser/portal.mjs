@@ -120,6 +120,11 @@ test("it looks as the operator wants it, shows the pages that the operator chose
   const [button, background] = await page.evaluate(() => [document.querySelector("#save"), document.body].map((element) => getComputedStyle(element).backgroundColor));
   assert.deepEqual([button, background], ["rgb(10, 125, 90)", "rgb(246, 246, 248)"]);
   assert.deepEqual(await faults(page, "German"), []);
+  await page.check("#events-some");
+  await page.click("#save");
+  await page.waitForSelector("#problem-events:has-text('Wählen Sie mindestens einen Ereignistyp')");
+  await page.click("nav >> text=Webhooks >> nth=0");
+  await page.click("dialog .danger");
   await page.click("nav >> text=Webhooks >> nth=0");
   await page.click("table >> a.row-link");
   await page.waitForSelector("text=Letzte Zustellungen");
@@ -345,5 +350,10 @@ test("whose plan has no webhooks is offered none, and told why", async () => {
   const { page, context } = await opened(browser, base, url);
   await page.waitForSelector("text=The plan has no webhooks.");
   assert.equal(await page.locator("text=Add webhook").count(), 0);
+  for (const [form, told] of [["add", "The plan has no webhooks."], ["publish", "does not allow this page"]]) {
+    await page.evaluate((form) => { location.hash = `/${form}`; }, form);
+    await page.waitForSelector(`main:has(h1:text-is('Not allowed')):has-text('${told}')`);
+    assert.equal(await page.locator("main form").count(), 0);
+  }
   await context.close();
 });

@@ -7,13 +7,16 @@ import { named, t } from "./lang.js";
 /** An attempt's answer in short. */
 const answer = ({ response_status: status, status: outcome }) => h("span", { class: (!status || outcome === "failed") && "bad" }, status ?? t`none`);
 
+/** Why an attempt failed: by its code, and in the API's own words, which say more. */
+const whyOf = ({ error, error_code: code, response_status: status }) => [h("strong", null, named(code), code === "status" && status && ` (${status})`), ` · ${error}`];
+
 /** The columns of attempts, and what one has there. */
 export const COLUMNS = () => [t`Status`, t`Event type`, t`Time`, t`Response`, t`Duration`, t`Attempt`, t`Next attempt`];
 export const cells = (entry, webhook, link) => [
   badge(entry.status),
   h("div", null,
     h("a", { class: "row-link", href: link(["webhooks", webhook, "attempts", entry.id]) }, entry.event_type),
-    !entry.response_status && h("span", { class: "sub clip" }, entry.error)),
+    !entry.response_status && h("span", { class: "sub clip", title: entry.error }, entry.error_code && named(entry.error_code))),
   time(entry.attempted_at),
   answer(entry),
   duration(entry.response_time_ms),
@@ -82,7 +85,7 @@ function timeline(current, webhook, link) {
         before && h("span", { class: "sub" }, t`after ${duration(waited)}`),
         h("p", null, badge(entry.status), " ", h("a", { href: link(["webhooks", webhook, "attempts", entry.id]) }, t`Attempt ${entry.attempt}`),
           entry.trigger !== "event" && ` (${named(entry.trigger)})`, " · ", time(entry.attempted_at), " · ", answer(entry), " · ", duration(entry.response_time_ms)),
-        entry.error && h("span", { class: "sub" }, entry.error));
+        entry.error && h("span", { class: "sub" }, whyOf(entry)));
     });
     const next = delivery?.next_attempt_at;
     const last = next
@@ -136,7 +139,7 @@ export async function attempt({ call, act, say, link, can, params }) {
         h("a", { href: link(["webhooks"]) }, t`Webhooks`),
         h("a", { class: "clip", href: link(["webhooks", webhook.id]) }, webhook.name ?? webhook.url)),
       h("div", { class: "heading" }, h("h1", null, badge(log.status), " ", log.event_type), h("div", { class: "actions" }, retry)),
-      log.error && h("p", { class: "notice bad" }, log.error),
+      log.error && h("p", { class: "notice bad" }, whyOf(log)),
       about.element,
       exchange(log),
       others.element),

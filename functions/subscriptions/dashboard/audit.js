@@ -1,6 +1,7 @@
 // Who changed what in a tenant.
 
-import { button, choice, empty, field, h, region, table, time } from "./dom.js";
+import { button, choice, empty, h, region, table, time } from "./dom.js";
+import { forgiving, slot } from "./filters.js";
 import { t } from "./lang.js";
 import { pages } from "./pages.js";
 
@@ -12,10 +13,11 @@ const change = ({ field: name, before, after, hidden }) => h("li", null, h("code
 
 export async function audit({ call, act, narrow, query }) {
   const kind = query.kind ?? "";
-  const list = pages(async (cursor) => {
+  const filter = slot("action", t`Show`, choice(kinds(), kind, { id: "kind", change: ({ target }) => narrow({ kind: target.value }) }));
+  const list = pages(forgiving([filter], async (cursor) => {
     const page = await call("GET /v1/audit", {}, { query: { action: kind && `${kind}.*`, cursor, limit: PAGE } });
     return { items: page.entries, next_cursor: page.next_cursor };
-  }, ({ id }) => id, "audit");
+  }), ({ id }) => id, "audit");
   const rows = region({ class: "card" }, ({ items, cursor }) => [
     items.length > 0
       ? table(t`Audit log`, [t`Action`, t`Who`, t`Changes`, t`When`], items.map(({ at, actor, action, target, changes, ip }) => [
@@ -32,6 +34,5 @@ export async function audit({ call, act, narrow, query }) {
     rows.show({ items: list.items, cursor: list.cursor });
   }
   await refresh();
-  const filter = choice(kinds(), kind, { id: "kind", change: ({ target }) => narrow({ kind: target.value }) });
-  return { title: t`Audit log`, refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, t`Audit log`), h("div", { class: "filters" }, field(t`Show`, filter))), rows.element) };
+  return { title: t`Audit log`, refresh, element: h("div", null, h("div", { class: "heading" }, h("h1", null, t`Audit log`), h("div", { class: "filters" }, filter.element)), rows.element) };
 }

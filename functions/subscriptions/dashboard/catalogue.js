@@ -75,7 +75,7 @@ function membersOf(schema, path = "") {
   });
 }
 
-export async function eventType({ call, ask, act, say, can, confirmed, go, link, params, query }) {
+export async function eventType({ call, ask, act, say, can, confirmed, goOn, link, params, query }) {
   const asked = { query: { dialect: query.dialect } };
   const { data: { event_type: about }, text } = await ask("GET /v1/event-types/{type}", params, asked);
   const textOf = (name) => member(text, ["data", "event_type", name]);
@@ -84,7 +84,7 @@ export async function eventType({ call, ask, act, say, can, confirmed, go, link,
     if (!await confirmed(`Delete the definition of ${about.type}?`, "What the dialect or the deployment says of it is in force again. Archive it instead to refuse its events.", "Delete")) return;
     await call("DELETE /v1/event-types/{type}", params, asked);
     say("Definition deleted.");
-    go(["types"], { dialect: query.dialect });
+    goOn(["types"], { dialect: query.dialect });
   });
   return {
     title: about.type,

@@ -1,21 +1,10 @@
 // How attempts went over time, drawn from the buckets of a webhook's, tenant's or deployment's statistics.
 
 import { count, duration, formatted, h, now, svg, table } from "./dom.js";
+import { STEP, bars, buckets } from "./figures.js";
 import { t } from "./lang.js";
 
-const STEP = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const [WIDTH, HEIGHT] = [600, 120];
-
-/** Every bucket of the span, those in which nothing was attempted too. */
-function buckets(stats) {
-  const step = STEP[stats.bucket];
-  const known = new Map(stats.buckets.map((bucket) => [Date.parse(bucket.start), bucket]));
-  const all = [];
-  for (let at = Date.parse(stats.since); at <= Date.parse(stats.until); at += step) {
-    all.push({ succeeded: 0, failed: 0, attempts: 0, latency_ms: {}, by_status: {}, ...known.get(at), at });
-  }
-  return all;
-}
 
 /** Whether its hours are those of several days, which need the date: a week has two Fridays. */
 const isLong = (stats) => Date.parse(stats.until) - Date.parse(stats.since) > 2 * STEP.day;
@@ -24,23 +13,6 @@ const isLong = (stats) => Date.parse(stats.until) - Date.parse(stats.since) > 2 
 function nameOf(stats, { at }, long = "dayHour") {
   if (stats.bucket === "day") return formatted(at, "day", "UTC");
   return formatted(at, isLong(stats) ? long : "hour");
-}
-
-/** Bars, one series on the other; each is a class and what a bucket has of it. */
-function bars(all, series, most, width, height) {
-  const step = width / all.length;
-  return all.map((bucket, index) => {
-    let top = height;
-    const parts = series.map(([kind, of]) => {
-      const value = of(bucket);
-      if (!value) return null;
-      // Whatever there is can be seen, however little it is.
-      const tall = Math.min(top, Math.max(1.5, (value / most) * height));
-      top -= tall;
-      return svg("rect", { class: kind, x: index * step + step * 0.14, y: top, width: Math.max(1, step * 0.72), height: tall });
-    });
-    return svg("g", null, parts, top === height && svg("rect", { class: "none", x: index * step + step * 0.14, y: height - 1, width: Math.max(1, step * 0.72), height: 1 }));
-  });
 }
 
 /** Lines; where there is no value they break off. */
@@ -61,16 +33,6 @@ function lines(all, series, most, width, height) {
     }
     return svg("path", { class: `line ${kind}`, d: path });
   });
-}
-
-/** A small one, for lists. */
-export function spark(stats) {
-  const all = buckets(stats);
-  const most = Math.max(1, ...all.map(({ attempts }) => attempts));
-  const label = t`${count(stats.succeeded)} succeeded, ${count(stats.failed)} failed`;
-  return h("div", { class: "spark" },
-    svg("svg", { class: "chart", viewBox: "0 0 120 24", preserveAspectRatio: "none", role: "img", "aria-label": label },
-      bars(all, [["ok", (bucket) => bucket.succeeded], ["bad", (bucket) => bucket.failed]], most, 120, 24)));
 }
 
 /** A number that a person would choose for the end of an axis, at least as large. */
@@ -178,7 +140,7 @@ export function charts(stats, read, backlog) {
   const percentiles = ["p50", "p95", "p99"].map((name) => [name, name, ({ latency_ms: ms }) => ms[name]]);
   return h("div", { class: "charts" },
     bar(["chart-attempts", t`Attempts`], [["ok", t`succeeded`, ({ succeeded }) => succeeded], ["bad", t`failed`, ({ failed }) => failed]]),
-    bar(["chart-responses", t`Responses`], [...statuses, ["none", t`none`, ({ by_status: by }) => by.none]]),
-    chart(span, ["chart-latency", t`Latency`], read, lines, percentiles, ({ latency_ms: ms }) => ms.p99 ?? 0, (value) => duration(value === null || value === undefined ? value : Math.round(value))),
+    bar(["chart-responses", t`Responses`], [...statuses, ["lost", t`none`, ({ by_status: by }) => by.none]]),
+    chart(span, ["chart-latency", t`Latency`], read, lines, percentiles, ({ latency_ms: ms }) => ms.p99 ?? 0, duration),
     backlog && backlogChart(backlog, read));
 }

@@ -1,8 +1,8 @@
 // Messages that no function could handle: for the operator, who sends them through once more when the cause is mended.
 
 import { button, choice, count, empty, field, h, region, table, time } from "./dom.js";
+import { tiles } from "./figures.js";
 import { named } from "./lang.js";
-import { tiles } from "./stats.js";
 
 /** Whoever looks at dead letters hides them for five seconds, from a redrive too. So they are looked at this seldom, once all are seen. */
 const LOOK_MS = 10_000;

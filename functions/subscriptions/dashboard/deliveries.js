@@ -1,9 +1,9 @@
 // The attempts of a webhook, newest first: filtered, sent again one by one or several at once.
 
 import { cells, COLUMNS, commandLine } from "./attempt.js";
-import { button, choice, copyButton, empty, h, inputTime, localInput, region, table } from "./dom.js";
+import { button, choice, copyButton, empty, h, inputTime, localInput, refocus, region, table } from "./dom.js";
 import { forgiving, slot } from "./filters.js";
-import { named, t } from "./lang.js";
+import { named, sentence, t } from "./lang.js";
 import { pages } from "./pages.js";
 import { typeInput } from "./types.js";
 
@@ -53,12 +53,12 @@ export function deliveries(context, of, catalogue, limit) {
     await Promise.all(Array.from({ length: AT_ONCE }, async () => {
       for (let entry = open.pop(); entry; entry = open.pop()) {
         const { event_id: field } = entry;
-        await retry(entry).catch((error) => refused.push({ field, problem: error.message }));
+        await retry(entry).catch((error) => refused.push({ field, problem: sentence(error) }));
       }
     }));
     chosen.clear();
     draw();
-    say(t`${total - refused.length} of ${total} deliveries are sent again.`, { kind: refused.length > 0 ? "bad" : "good", details: refused });
+    say(total === 1 && refused.length === 0 ? t`1 delivery is sent again.` : t`${total - refused.length} of ${total} deliveries are sent again.`, { kind: refused.length > 0 ? "bad" : "good", details: refused });
   });
   const commandOf = async (entry) => {
     const { log } = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: entry.id });
@@ -78,12 +78,19 @@ export function deliveries(context, of, catalogue, limit) {
       retryable(entry) && button(t`Send again`, () => one(entry), { id: `again-${entry.id}`, class: "quiet", "aria-label": t`Send again: ${entry.event_id}` }),
       copyButton(() => commandOf(entry), t`Copy as curl: ${entry.event_id}`, t`Copy as curl`)),
   ];
+  /** The failed ones of what is shown. */
+  const chooseFailed = () => {
+    for (const entry of logs.items) if (entry.status === "failed" && retryable(entry)) chosen.set(entry.id, entry);
+    draw();
+    refocus("send-chosen");
+  };
   const narrowed = FILTERS.some((name) => query[name]);
   const list = region({ class: "card" }, ({ items, cursor, number }) => [
     number > 0 && h("div", { class: "actions", id: "selection" },
       h("p", null, t`${number} chosen`),
       button(t`Send again`, all, { id: "send-chosen", class: "primary" }),
       button(t`Choose none`, () => { chosen.clear(); draw(); }, { id: "choose-none" })),
+    number === 0 && items.some((entry) => entry.status === "failed" && retryable(entry)) && h("div", { class: "actions" }, button(t`Choose all failed`, chooseFailed, { id: "choose-failed", class: "quiet" })),
     items.length > 0
       ? table(t`Attempts`, [t`Choose`, ...COLUMNS(), ""], items.map(row))
       : cursor
@@ -95,6 +102,18 @@ export function deliveries(context, of, catalogue, limit) {
   return {
     element: list.element,
     filters: h("div", { class: "filters" }, filters.map(({ element }) => element)),
+    /** What is chosen, and choosing it again. */
+    held: () => chosen,
+    hold(held) {
+      for (const [id, entry] of held) chosen.set(id, entry);
+      draw();
+    },
+    /** Goes to the first attempt of the list. */
+    land() {
+      const first = list.element.querySelector("a.row-link");
+      first?.scrollIntoView({ block: "center" });
+      first?.focus({ preventScroll: true });
+    },
     async refresh() {
       await logs.refresh();
       draw();

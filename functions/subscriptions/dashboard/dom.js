@@ -22,6 +22,28 @@ export const h = (tag, attributes, ...children) => fill(document.createElement(t
 /** An SVG element. */
 export const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
+/**
+ * Puts these in place of an element's children. Rows of a table that are the same as before stay themselves: whoever reads or works
+ * there loses nothing. So what a row does may depend on nothing but what it shows.
+ */
+function fillAnew(element, nodes) {
+  const before = [...element.childNodes];
+  const kept = nodes.map((node) => {
+    const isSame = node.localName === "table" ? (old) => old.localName === "table" && old.tHead.isEqualNode(node.tHead) : (old) => node.localName === "tr" && old.isEqualNode(node);
+    const at = before.findIndex(isSame);
+    if (at < 0) return node;
+    const [old] = before.splice(at, 1);
+    if (old.tHead) fillAnew(old.tBodies[0], [...node.tBodies[0].rows]);
+    return old;
+  });
+  for (const old of before) old.remove();
+  for (const [index, node] of kept.entries()) {
+    const present = element.childNodes[index];
+    if (!present) element.append(node);
+    else if (present !== node) present.before(node);
+  }
+}
+
 /** A part of the page that is drawn again when what it shows has changed, and left alone, focus and all, when not. */
 export function region(attributes, draw) {
   const element = h("div", attributes);
@@ -31,22 +53,70 @@ export function region(attributes, draw) {
     const text = `${zone()} ${JSON.stringify(data)}`;
     if (text === shown) return;
     shown = text;
-    keepingFocus(() => element.replaceChildren(...[draw(data)].flat(Infinity).filter(Boolean)));
+    keepingFocus(element, () => fillAnew(element, [draw(data)].flat(Infinity).filter(Boolean)));
   };
   return { element, show };
 }
 
-/** Redraws, and gives the focus back to the element of the same id. */
-export function keepingFocus(redraw) {
-  const { id } = document.activeElement ?? {};
+// ---- The focus stays where a person was: without it, whoever works by keyboard begins again at the top of the page.
+
+const FOCUSABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
+const focusablesIn = (element) => [...element.querySelectorAll(FOCUSABLE)];
+/** What has the focus in place of something that is gone. */
+let substitute;
+
+/** What an element is to a person: its id, or its place in a row that a link names, or else where it leads and what it says. */
+function markOf(element) {
+  if (element.id) return element.id;
+  const row = element.closest("tr, li");
+  const link = row?.querySelector("a[href]");
+  const place = link ? [link.getAttribute("href"), focusablesIn(row).indexOf(element)] : [element.getAttribute("href"), labelOf(element)];
+  return JSON.stringify([element.localName, ...place]);
+}
+const labelOf = (element) => element.getAttribute("aria-label") ?? element.textContent;
+
+/**
+ * Keeps in mind what has the focus within an element. What it answers gives the focus back once that was drawn again: to the same
+ * thing, or to what was near it, or to the heading. A button that is near only if it does the same for the next row: nobody wants to press another.
+ */
+export function placeIn(root) {
+  const { activeElement: active } = document;
+  if (!active || !root.contains(active)) return () => {};
+  const all = focusablesIn(root);
+  const at = all.indexOf(active);
+  const name = labelOf(active);
+  const distance = (index) => Math.abs(index - at) - (index > at ? 0.5 : 0);
+  const near = all.map((element, index) => ({ element, mark: markOf(element), distance: distance(index) })).toSorted((one, other) => one.distance - other.distance);
+  const text = active.textContent;
+  return () => {
+    if (document.activeElement !== document.body && document.activeElement?.isConnected) return;
+    const present = new Map(focusablesIn(root).reverse().map((element) => [markOf(element), element]));
+    for (const { element, mark } of near) {
+      const found = element.isConnected ? element : present.get(mark);
+      const isFit = element === active || found?.localName !== "button" || (found.textContent === text && labelOf(found) !== name);
+      if (!found?.checkVisibility() || !isFit) continue;
+      found.focus({ preventScroll: true });
+      if (element !== active) substitute = found;
+      return;
+    }
+    const [main, card] = [document.getElementById("main"), root.closest("section, .card")];
+    substitute = card?.querySelector("h2, h3") ?? main.querySelector("h1") ?? main;
+    substitute.setAttribute("tabindex", -1);
+    substitute.focus({ preventScroll: true });
+  };
+}
+
+/** Draws an element again, and leaves the focus where it was, or near. */
+export function keepingFocus(element, redraw) {
+  const back = placeIn(element);
   redraw();
-  if (id && document.activeElement?.id !== id) document.getElementById(id)?.focus({ preventScroll: true });
+  back();
 }
 
 /** Gives the focus to the first of these ids that is there, if what had it is gone: whoever works by keyboard stays near. */
 export function refocus(...ids) {
   const { activeElement: active } = document;
-  if (active && active !== document.body && active.checkVisibility()) return;
+  if (active && active !== document.body && active !== substitute && active.checkVisibility()) return;
   ids.map((id) => document.getElementById(id)).find((element) => element?.checkVisibility())?.focus({ preventScroll: true });
 }
 
@@ -123,7 +193,7 @@ export function table(caption, columns, rows) {
 }
 
 /** What stands where there is nothing. */
-export const empty = (title, hint) => h("div", { class: "empty" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
+export const empty = (title, hint) => h("div", { class: "empty", role: "status" }, h("p", null, h("strong", null, title)), hint && h("p", null, hint));
 
 /** What stands where something is still to come. */
 export const skeleton = () => h("div", { class: "skeleton", "aria-hidden": "true" }, h("p"), h("div", { class: "card" }, h("p"), h("p"), h("p")), h("div", { class: "card" }, h("p"), h("p")));
@@ -175,9 +245,9 @@ export function setZone(name) {
 
 const FORMATS = {
   day: { month: "short", day: "numeric" },
-  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
-  hour: { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
-  dayHour: { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
+  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  hour: { weekday: "short", hour: "2-digit", minute: "2-digit" },
+  dayHour: { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" },
   whole: { dateStyle: "full", timeStyle: "long" },
 };
 
@@ -244,7 +314,7 @@ export function share(part, whole) {
   if (!whole) return "–";
   const percent = (100 * part) / whole;
   const shown = percent > 99 && percent < 100 ? Math.min(percent, 99.9) : percent > 0 && percent < 1 ? Math.max(percent, 0.1) : Math.round(percent);
-  return `${decimal(shown, 1)} %`;
+  return new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 }).format(shown / 100);
 }
 
 export const count = (number) => number.toLocaleString();

@@ -7,7 +7,7 @@ import { member } from "./json.js";
 import { t } from "./lang.js";
 import { pages } from "./pages.js";
 import { catalogueOf, typeInput } from "./types.js";
-import { title } from "./webhooks.js";
+import { naming, title } from "./webhooks.js";
 
 /** Why an event goes to no webhook; a reason that the page does not know is said as the API says it. */
 const reasonOf = ({ reason, reason_code: code }) => ({
@@ -65,12 +65,10 @@ export async function event({ call, ask, act, link, params }) {
     call("GET /v1/webhooks", {}, { query: { limit: 100 } }),
   ]);
   const { event } = data;
+  const nameOf = naming(call);
   const names = new Map(webhooks.map((webhook) => [webhook.id, title(webhook)]));
-  /** Finds the names of those that are shown and were not in the list; one that was deleted has none. */
-  const nameAll = (items) => Promise.all(items.filter(({ webhook_id: id }) => !names.has(id)).map(async ({ webhook_id: id }) => {
-    const found = await call("GET /v1/webhooks/{webhook}", { webhook: id }).catch((error) => { if (error.status !== 404) throw error; });
-    names.set(id, found && title(found.webhook));
-  }));
+  /** Finds the names of those that are shown and were not in the list. */
+  const nameAll = (items) => Promise.all(items.filter(({ webhook_id: id }) => !names.has(id)).map(async (item) => names.set(item.webhook_id, await nameOf(item))));
   const payload = member(text, ["data", "event", "payload"]);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/events/{event}", params, { query: { cursor } });

@@ -1,6 +1,9 @@
 // Fields of forms, with what is wrong beside the field that it is about.
 
 import { field, h } from "./dom.js";
+import { clear } from "./filters.js";
+import { t } from "./lang.js";
+import { told } from "./problems.js";
 
 /** A problem that the page finds before the API is asked. */
 export class Invalid extends Error {
@@ -24,31 +27,31 @@ export function part(name, label, input, hint) {
 export const textInput = (attributes) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...attributes });
 export const textLines = (attributes, value) => h("textarea", { rows: 3, spellcheck: "false", autocapitalize: "off", ...attributes }, value);
 
-/** Takes the problems of an earlier try away. */
-export function clear(parts) {
-  for (const { input, problem } of parts) {
-    problem.textContent = "";
-    input.removeAttribute("aria-invalid");
-  }
-}
-
 /** Puts each problem below its field, and goes to the first; an error about no field of the form is left to `fail`. */
 export function tell(parts, error, fail) {
   const rest = [];
   let first;
-  for (const { field: path, problem } of error.details ?? []) {
+  for (const detail of error.details ?? []) {
+    const { field: path } = detail;
     const found = parts.find(({ name }) => path === name) ?? parts.find(({ name }) => path.startsWith(`${name}.`) || path.startsWith(`${name}[`));
     if (!found) {
-      rest.push({ field: path, problem });
+      rest.push(detail);
       continue;
     }
-    found.problem.textContent = path === found.name ? problem : `${path.slice(found.name.length).replace(/^\./, "")}: ${problem}`;
+    found.problem.textContent = path === found.name ? told(detail) : `${path.slice(found.name.length).replace(/^\./, "")}: ${told(detail)}`;
     found.input.setAttribute("aria-invalid", "true");
     first ??= found;
   }
   for (let around = first?.element.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
   if (first) (first.focus ?? (() => first.input.focus()))();
   if (!first || rest.length > 0) fail(error);
+}
+
+/** What a browser cannot read of an input is no value, but nobody means nothing by it. */
+function unreadable(parts) {
+  const bad = parts.filter(({ input }) => input.validity?.badInput);
+  if (bad.length === 0) return;
+  throw Object.assign(new Error(), { details: bad.map(({ name, input: { type } }) => ({ field: name, problem: type === "number" ? t`Enter a whole number.` : t`Enter a whole date with its time.` })) });
 }
 
 /** So long a form rests once it has saved: the second click of two means nothing. */
@@ -71,6 +74,7 @@ export function form(attributes, parts, submit, save, fail, ...children) {
     const address = location.hash;
     const again = () => submit.removeAttribute("aria-disabled");
     try {
+      unreadable(parts);
       await save();
       delete whole.dataset.edited;
       if (location.hash === address) setTimeout(again, REST_MS);
@@ -89,8 +93,8 @@ export function objectIn(written, name) {
   try {
     parsed = JSON.parse(text);
   } catch (error) {
-    throw new Invalid(name, `invalid JSON: ${error.message}`);
+    throw new Invalid(name, t`This is invalid JSON: ${error.message}`);
   }
-  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) throw new Invalid(name, "must be a JSON object");
+  if (parsed === null || typeof parsed !== "object" || Array.isArray(parsed)) throw new Invalid(name, t`Enter a JSON object, which begins with {.`);
   return { parsed, text };
 }

@@ -1,12 +1,19 @@
 // What a list or a span is narrowed by: inputs, and beside each what is wrong with it.
 
 import { field, h } from "./dom.js";
-import { clear } from "./fields.js";
 import { t } from "./lang.js";
+
+/** Takes the problems of an earlier try away. */
+export function clear(parts) {
+  for (const { input, problem } of parts) {
+    problem.textContent = "";
+    input.removeAttribute("aria-invalid");
+  }
+}
 
 /** A labelled input with room for its problem; `name` is the member of the API, and `element` holds the input. */
 export function slot(name, label, input, element = input) {
-  const problem = h("p", { class: "problem", id: `wrong-${input.id}` });
+  const problem = h("p", { class: "problem", id: `wrong-${input.id}`, role: "alert" });
   input.setAttribute("aria-describedby", problem.id);
   return { name, input, problem, element: h("div", { class: "part" }, field(label, element), problem) };
 }
@@ -40,7 +47,8 @@ export function forgiving(slots, ask) {
       const { details = [] } = error;
       if (details.length === 0 || !details.every(({ field: name }) => slotOf(name))) throw error;
       isWrong = true;
-      if (!since || inOrder(since, until)) for (const { field: name, problem } of details) mark(slotOf(name), problem);
+      const { told } = await import("./problems.js");
+      if (!since || inOrder(since, until)) for (const detail of details) mark(slotOf(detail.field), told(detail));
     }
     return { items: [], next_cursor: null };
   };

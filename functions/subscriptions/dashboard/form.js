@@ -102,7 +102,7 @@ function partsOf(draft, old, me, tenants) {
 
 /** The view that creates a webhook, or changes the one that the address names. */
 export async function webhookForm(context) {
-  const { call, ask, can, link, go, say, fail, tenant, params: of } = context;
+  const { call, ask, can, link, goOn, say, fail, tenant, params: of } = context;
   const changing = Boolean(of.webhook);
   const [catalogue, me, draft] = await Promise.all([
     catalogueOf(call), changing ? undefined : call("GET /v1/me"), changing ? draftOf(ask, of) : { filter: "", metadata: "" },
@@ -130,18 +130,20 @@ export async function webhookForm(context) {
     if (changing) {
       await ask("PATCH /v1/webhooks/{webhook}", of, { body, ifMatch: draft.etag });
       say(t`Webhook saved.`);
-      return go(["webhooks", of.webhook]);
+      return goOn(["webhooks", of.webhook]);
     }
     const { webhook } = await call("POST /v1/webhooks", {}, { body });
     keepSecret(webhook);
     say(t`Webhook created.`);
-    return go(["webhooks", webhook.id]);
+    return goOn(["webhooks", webhook.id]);
   }
   // Told while it is typed: what appeared on leaving the field would move the page under the pointer.
   inputs.url.addEventListener("input", () => {
-    const begun = inputs.url.value.trim().toLowerCase();
-    const isRight = ["https", "http"].map((name) => `${name}://`).some((scheme) => begun.startsWith(scheme) || scheme.startsWith(begun));
-    if (!isRight) mark(main[0], t`Enter a whole URL, with HTTPS at its beginning.`);
+    const begun = inputs.url.value.trim();
+    // What may still become a scheme is not wrong yet.
+    const isBegun = ["https", "http"].some((name) => `${name}://`.startsWith(begun.toLowerCase()));
+    if (/\s/.test(begun)) mark(main[0], t`A URL has no blanks in it.`);
+    else if (!isBegun && !(/^https?:[/][/]/i.test(begun) && URL.canParse(begun))) mark(main[0], t`Enter a whole URL, with HTTPS at its beginning.`);
   });
   const submit = h("button", { type: "submit", class: "primary", id: "save" }, changing ? t`Save` : t`Create webhook`);
   const title = changing ? t`Edit webhook` : t`Add webhook`;

@@ -24,6 +24,9 @@ export async function speak(language, address) {
   document.documentElement.lang = found;
 }
 
+/** Whether the page speaks English, as the API does. */
+export const isEnglish = () => document.documentElement.lang === "en";
+
 /** The text of a tagged template, in the language; where an element is among the values, a list of texts and elements. */
 export function t(parts, ...values) {
   const text = parts.reduce((before, part, index) => `${before}{${index - 1}}${part}`);

@@ -5,46 +5,46 @@
 // loaded. Each comes with a script of its own that is loaded when it is first opened.
 
 import { ApiError, arriveWith, arriving, can, kept, lastLink, once, request, session, signIn, signOut, signOutOfLink } from "./api.js";
-import { button, giveUpEdits, h, isEdited, keepingFocus, setZone, skeleton, tick, zones } from "./dom.js";
+import { button, giveUpEdits, h, isEdited, keepingFocus, placeIn, setZone, skeleton, tick, zones } from "./dom.js";
 import { endedPage, signInForm } from "./entry.js";
 import { isFramed, renewalIn, tokenFrom } from "./frame.js";
 import { sentence, speak, t } from "./lang.js";
 
-/** The views of a tenant: the shape of the address, the script, and the name of the view in it. */
+/** The views of a tenant: the shape of the address, the script, the name of the view in it, and what one must be able to do. */
 const VIEWS = [
-  ["webhooks", () => import("./webhooks.js"), "webhooks"],
-  ["webhooks/:webhook", () => import("./webhook.js"), "webhook"],
-  ["webhooks/:webhook/edit", () => import("./form.js"), "webhookForm"],
-  ["webhooks/:webhook/attempts/:log", () => import("./attempt.js"), "attempt"],
-  ["events", () => import("./events.js"), "events"],
-  ["events/:event", () => import("./events.js"), "event"],
-  ["publish", () => import("./publish.js"), "publish"],
-  ["add", () => import("./form.js"), "webhookForm"],
-  ["types", () => import("./catalogue.js"), "catalogue"],
-  ["types/:type", () => import("./catalogue.js"), "eventType"],
-  ["types/:type/edit", () => import("./typeform.js"), "typeForm"],
-  ["new-type", () => import("./typeform.js"), "typeForm"],
-  ["jobs", () => import("./jobs.js"), "jobs"],
-  ["stats", () => import("./overall.js"), "stats"],
-  ["keys", () => import("./keys.js"), "keys"],
-  ["links", () => import("./links.js"), "links"],
-  ["audit", () => import("./audit.js"), "audit"],
-  ["settings", () => import("./tenant.js"), "tenant"],
+  ["webhooks", () => import("./webhooks.js"), "webhooks", "read"],
+  ["webhooks/:webhook", () => import("./webhook.js"), "webhook", "read"],
+  ["webhooks/:webhook/edit", () => import("./form.js"), "webhookForm", "manage"],
+  ["webhooks/:webhook/attempts/:log", () => import("./attempt.js"), "attempt", "read"],
+  ["events", () => import("./events.js"), "events", "read"],
+  ["events/:event", () => import("./events.js"), "event", "read"],
+  ["publish", () => import("./publish.js"), "publish", "publish"],
+  ["add", () => import("./form.js"), "webhookForm", "add"],
+  ["types", () => import("./catalogue.js"), "catalogue", "types"],
+  ["types/:type", () => import("./catalogue.js"), "eventType", "types"],
+  ["types/:type/edit", () => import("./typeform.js"), "typeForm", "define"],
+  ["new-type", () => import("./typeform.js"), "typeForm", "define"],
+  ["jobs", () => import("./jobs.js"), "jobs", "read"],
+  ["stats", () => import("./overall.js"), "stats", "total"],
+  ["keys", () => import("./keys.js"), "keys", "admin"],
+  ["links", () => import("./links.js"), "links", "admin"],
+  ["audit", () => import("./audit.js"), "audit", "audit"],
+  ["settings", () => import("./tenant.js"), "tenant", "admin"],
 ];
 /** The operator's own, which span all tenants. */
 const OPERATOR_VIEWS = [
-  ["", () => import("./tenants.js"), "tenants"],
-  ["events", () => import("./find.js"), "findEvent"],
-  ["types", () => import("./catalogue.js"), "catalogue"],
-  ["types/:type", () => import("./catalogue.js"), "eventType"],
-  ["types/:type/edit", () => import("./typeform.js"), "typeForm"],
-  ["new-type", () => import("./typeform.js"), "typeForm"],
-  ["dead-letters", () => import("./deadletters.js"), "deadLetters"],
-  ["jobs", () => import("./jobs.js"), "jobs"],
-  ["stats", () => import("./overall.js"), "stats"],
-  ["keys", () => import("./keys.js"), "keys"],
-  ["audit", () => import("./audit.js"), "audit"],
-  ["deployment", () => import("./deployment.js"), "deployment"],
+  ["", () => import("./tenants.js"), "tenants", "read"],
+  ["events", () => import("./find.js"), "findEvent", "read"],
+  ["types", () => import("./catalogue.js"), "catalogue", "types"],
+  ["types/:type", () => import("./catalogue.js"), "eventType", "types"],
+  ["types/:type/edit", () => import("./typeform.js"), "typeForm", "define"],
+  ["new-type", () => import("./typeform.js"), "typeForm", "define"],
+  ["dead-letters", () => import("./deadletters.js"), "deadLetters", "read"],
+  ["jobs", () => import("./jobs.js"), "jobs", "read"],
+  ["stats", () => import("./overall.js"), "stats", "read"],
+  ["keys", () => import("./keys.js"), "keys", "admin"],
+  ["audit", () => import("./audit.js"), "audit", "audit"],
+  ["deployment", () => import("./deployment.js"), "deployment", "read"],
 ];
 /** The pages of a tenant, and what each takes. */
 const pagesOfTenant = () => [
@@ -81,34 +81,57 @@ function say(text, { kind = "good", details = [], link } = {}) {
     h("div", null,
       h("p", null, text, link && [" ", h("a", { href: link[0] }, link[1])]),
       details.length > 0 && listed(details)),
-    h("button", { type: "button", class: "quiet", "aria-label": t`Dismiss`, click: () => message.remove() }, "×"));
-  if (kind === "good") setTimeout(() => message.remove(), MESSAGE_MS);
+    h("button", { type: "button", class: "quiet", "aria-label": t`Dismiss`, click: () => dismiss(message) }, "×"));
+  if (kind === "good") setTimeout(() => dismiss(message), MESSAGE_MS);
   $("messages").append(message);
-  while ($("messages").children.length > 3) $("messages").firstChild.remove();
+  while ($("messages").children.length > 3) dismiss($("messages").firstChild);
+}
+
+const dismiss = (message) => keepingFocus($("messages"), () => message.remove());
+
+/** Goes to an address. What was said last is about it, and comes along. */
+function leaveFor(address, { inPlace } = {}) {
+  const last = $("messages").lastElementChild;
+  if (last) last.dataset.carried = "";
+  if (inPlace) location.replace(address);
+  else location.hash = address;
+}
+
+/** What is wrong with an error's fields, in words for people, where there are several: of one the sentence is. */
+async function detailsOf({ details }) {
+  if (!(details?.length > 1)) return [];
+  const { told } = await import("./problems.js");
+  return details.map((detail) => ({ field: detail.field, problem: told(detail) }));
 }
 
 /** What stands in place of a view that could not be shown. */
-const trouble = (error, again) => h("div", { class: "empty", role: "alert" },
-  h("p", null, h("strong", null, sentence(error))), error.details?.length > 1 && listed(error.details), h("p", null, button(t`Try again`, again)));
+const trouble = async (error, again) => h("div", { class: "empty", role: "alert" },
+  h("p", null, h("strong", null, sentence(error))), listed(await detailsOf(error)), h("p", null, button(t`Try again`, again)));
+
+/** A page of a title and a sentence, and the way to what is there. */
+const deadEnd = (title, text, [address, label]) => h("div", null, h("h1", null, title), text && h("p", { role: "alert" }, text), h("p", null, h("a", { href: address }, label)));
 
 /** Shows an error. The message is about the first field, so a single detail is not repeated. */
-function fail(error) {
+async function fail(error) {
   if (error.name === "AbortError") return undefined;
   if (error.status === 401) return end(error);
   if (!(error instanceof ApiError)) console.error(error);
-  return say(sentence(error), { kind: "bad", details: error.details?.length > 1 ? error.details : [] });
+  return say(sentence(error), { kind: "bad", details: await detailsOf(error) });
 }
 
 /** Asks for confirmation before something that cannot be undone. */
-function confirmed(title, text, label) {
+function confirmed(title, text, label, not = t`Cancel`) {
   return new Promise((resolve) => {
+    // What was pressed may be drawn again while it asks.
+    const back = placeIn($("main"));
     const dialog = h("dialog", { "aria-labelledby": "dialog-title", close: () => {
       dialog.remove();
+      back();
       resolve(dialog.returnValue === "yes");
     } },
       h("h2", { id: "dialog-title" }, title), h("p", null, text),
       h("div", { class: "actions end" },
-        h("button", { type: "button", click: () => dialog.close() }, t`Keep it`),
+        h("button", { type: "button", click: () => dialog.close() }, not),
         h("button", { type: "button", class: "danger", click: () => dialog.close("yes") }, label)));
     document.body.append(dialog);
     dialog.showModal();
@@ -141,7 +164,7 @@ function linkIn(tenant) {
 }
 
 function viewOf(views, names) {
-  for (const [shape, load, name] of views) {
+  for (const [shape, load, name, need] of views) {
     const parts = shape.split("/").filter(Boolean);
     if (parts.length !== names.length) continue;
     const params = {};
@@ -149,7 +172,7 @@ function viewOf(views, names) {
       if (part.startsWith(":")) params[part.slice(1)] = names[index];
       return part.startsWith(":") || part === names[index];
     });
-    if (fits) return { view: async (context) => (await load().catch(unloaded))[name](context), params };
+    if (fits) return { view: async (context) => (await load().catch(unloaded))[name](context), params, need };
   }
   return { view: nothing, params: {} };
 }
@@ -166,7 +189,8 @@ function unloaded() {
   } });
 }
 
-const nothing = async () => ({ title: t`Not found`, element: h("div", null, h("h1", null, t`Page not found`), h("p", null, h("a", { href: "#/" }, t`Go to the start page`))) });
+const start = () => ["#/", t`Go to the start page`];
+const nothing = async () => ({ title: t`Not found`, element: deadEnd(t`Page not found`, "", start()) });
 
 // ---- What is shown
 
@@ -181,20 +205,32 @@ function leave() {
   clearTimeout(shown.timer);
 }
 
-function show({ title, element, refresh }, stop, moved) {
+/** What somebody has typed into a filter and not sent stays there, unless the filter itself has changed. */
+function carryOver(element) {
+  for (const old of $("main").querySelectorAll(":is(.filters, [role=search]) input[id]")) {
+    const next = element.querySelector(`#${old.id}`);
+    if (next?.type === "checkbox" || next?.defaultValue !== old.defaultValue) continue;
+    next.value = old.value;
+  }
+}
+
+function show({ title, element, refresh, land }, stop, moved) {
   shown.stop.abort();
   clearTimeout(shown.timer);
   shown = { refresh, stop };
   const name = brand.name ?? "Rung";
   document.title = title ? `${title} · ${name}` : name;
-  keepingFocus(() => $("main").replaceChildren(element));
+  if (!moved) carryOver(element);
+  keepingFocus($("main"), () => $("main").replaceChildren(element));
   $("main").dataset.address = location.hash;
-  // Whoever moves on with a keyboard or a screen reader begins at the top of what is new, without the errors of before; whoever
-  // goes back, where they were.
+  // Whoever moves on with a keyboard or a screen reader begins at the top of what is new, without the messages of before; whoever
+  // goes back, where they were; and whoever was led to something in it, there.
   if (moved || lastPath === undefined) scrollTo(0, history.state?.top ?? 0);
   if (moved) {
     $("main").focus({ preventScroll: true });
-    for (const old of document.querySelectorAll(".message:not(.good)")) old.remove();
+    for (const old of moved) old.remove();
+    for (const { dataset } of document.querySelectorAll(".message")) delete dataset.carried;
+    if (!history.state?.top) land?.();
   }
   shown.timer = setTimeout(onTime, REFRESH_MS);
 }
@@ -253,8 +289,18 @@ async function open() {
     return show({ element: h("div", { class: "empty" }, h("p", null, t`This key opens no page here. To see webhooks it needs the scope ${h("code", null, "read")}.`)) }, stop);
   }
   if (names.length === 0 && first) return location.replace(linkIn(tenant)(who.webhook ? ["webhooks", who.webhook] : [first]));
-  const { view, params } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
+  const { view, params, need } = viewOf(who.operator && !tenant ? OPERATOR_VIEWS : VIEWS, names);
   const link = linkIn(tenant);
+  const path = pathOf({ tenant, names });
+  // What has been said by now is left behind with the page, but for what is about this one.
+  const moved = lastPath !== undefined && path !== lastPath && document.querySelectorAll(".message:not([data-carried])");
+  if (need && !can(need)) {
+    const why = need === "add" && who.unplanned ? t`The plan has no webhooks.` : t`Your key or link does not allow this page.`;
+    show({ title: t`Not allowed`, element: deadEnd(t`Not allowed`, why, start()) }, stop, moved);
+    lastPath = path;
+    $("progress").hidden = true;
+    return undefined;
+  }
   const asked = (call, params, options) => {
     // What is only read is given up with the view; what changes something is not, and what cannot be undone by itself is made once.
     // The key of an event is its id.
@@ -271,8 +317,6 @@ async function open() {
       return asked(...call);
     }
   };
-  const path = pathOf({ tenant, names });
-  const moved = lastPath !== undefined && path !== lastPath;
   const context = {
     tenant, params, query, link, say, fail, confirmed, can,
     /** Whether what is shown is of all tenants. */
@@ -291,7 +335,9 @@ async function open() {
       location.hash = link(names, { ...present, ...Object.fromEntries(changed.map((name) => [name, wanted[name]])) });
     },
     /** Goes to another page, unless the person has left this one meanwhile. */
-    go: (...to) => { if (path === pathOf(address())) location.hash = link(...to); },
+    go: (...to) => { if (path === pathOf(address())) leaveFor(link(...to)); },
+    /** The same from a page that is done with, also to a whole address: "Back" does not lead to it. */
+    goOn: (to, asked) => { if (path === pathOf(address())) leaveFor(typeof to === "string" ? to : link(to, asked), { inPlace: true }); },
     /** Does something that a person asked for, then shows what came of it. */
     act: async (action) => {
       try {
@@ -312,7 +358,11 @@ async function open() {
     if (stop.signal.aborted) return undefined;
     if (error.status === 401) return end(error);
     if (!(error instanceof ApiError)) console.error(error);
-    show({ title: t`Error`, element: trouble(error, error.again ?? open) }, stop, moved);
+    // The list that it would be in, or the start page where that is not there either.
+    const [, label] = (names.length > 1 && pages.find(([name]) => name === names[0])) || [];
+    show(error.status === 404
+      ? { title: t`Not found`, element: deadEnd(t`Not found`, sentence(error), label ? [link([names[0]]), label] : start()) }
+      : { title: t`Error`, element: await trouble(error, error.again ?? open) }, stop, moved);
   } finally {
     clearTimeout(slow);
   }
@@ -350,7 +400,7 @@ async function enter() {
       // In a frame another may follow at once.
       if (!mayPass(error)) return isFramed() && (await renewed()) ? open() : end(error);
       $("progress").hidden = true;
-      return show({ title: t`Error`, element: trouble(error, enter) }, new AbortController());
+      return show({ title: t`Error`, element: await trouble(error, enter) }, new AbortController());
     }
     renewInTime();
   } else if (!session() && isFramed()) {
@@ -445,6 +495,11 @@ async function refreshed() {
     if (stop.signal.aborted) return;
     if (error.status === 401) {
       end(error);
+      return;
+    }
+    // What was shown is gone.
+    if (error.status === 404) {
+      open();
       return;
     }
     pause = REFRESH_SLOWLY_MS;

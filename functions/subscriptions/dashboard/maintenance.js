@@ -1,8 +1,8 @@
 // A maintenance window: nothing is sent for a while, and nothing is lost.
 
 import { button, choice, field, h, inputTime, localInput, now, refocus, region, time } from "./dom.js";
-import { Invalid, clear, tell } from "./fields.js";
-import { slot } from "./filters.js";
+import { Invalid, tell } from "./fields.js";
+import { clear, slot } from "./filters.js";
 import { t } from "./lang.js";
 
 const HOUR_MS = 3_600_000;

@@ -29,7 +29,7 @@ async function waitsOf(call, spans) {
       if (!page) continue;
       isPart ||= page.next_cursor !== null;
       waiting.push(...page.deliveries);
-      if (page.deliveries.length > 0) found.push({ id, tenant, name: title(webhook), waits: page.deliveries.length });
+      if (page.deliveries.length > 0) found.push({ id, tenant, name: title(webhook), waits: page.deliveries.length, more: page.next_cursor !== null });
     }
   }));
   const most = found.toSorted((one, other) => other.waits - one.waits).slice(0, NAMED);

@@ -1,7 +1,8 @@
 // Which of the last events a filter would take, for whoever writes one.
 
 import { badge, button, count, h, region, table, time } from "./dom.js";
-import { clear, tell } from "./fields.js";
+import { tell } from "./fields.js";
+import { clear } from "./filters.js";
 import { t } from "./lang.js";
 
 /** A button and what comes of it; `body` is the text of the request's body, `parts` are the fields of the form. */

@@ -1,9 +1,9 @@
 // Sending again what a webhook has not got: counted first, then sent as it was counted, then followed to its end.
 
 import { button, choice, count, h, inputTime, now, refocus, region } from "./dom.js";
-import { clear, tell } from "./fields.js";
-import { inOrder, slot } from "./filters.js";
-import { isOpen, progressOf } from "./jobs.js";
+import { tell } from "./fields.js";
+import { clear, inOrder, slot } from "./filters.js";
+import { isOpen, progressOf, wouldSend } from "./jobs.js";
 import { named, t } from "./lang.js";
 
 /** What the API takes if nothing is said. */
@@ -27,7 +27,7 @@ export async function recovery({ call, act, fail, link }, of, hook) {
 
   const outcome = region({ class: "outcome", "aria-live": "polite" }, ({ counted, jobs, status }) => [
     counted && [
-      h("p", null, counted.complete ? t`${h("strong", null, count(counted.count))} deliveries would be sent again.` : t`At least ${h("strong", null, count(counted.count))} deliveries would be sent again; there are too many to count them all.`),
+      h("p", null, wouldSend(counted)),
       (counted.count > 0 || !counted.complete) && (status === "active"
         ? button(counted.complete ? t`Send ${count(counted.count)} again` : t`Send them again`, send, { class: "primary", id: "send" })
         : h("p", { class: "sub" }, t`Enable the webhook first.`)),

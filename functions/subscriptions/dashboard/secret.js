@@ -20,11 +20,13 @@ export function keepSecret({ id, secret }) {
 }
 
 /** The panel of the webhook: its new secret while that is known, and what can be done with it. */
-export function secretPanel({ call, act, say, can }, of) {
+export function secretPanel({ call, act, say, can, confirmed }, of) {
   const overlap = choice([["86400", t`for 24 hours`], ["604800", t`for 7 days`], ["3600", t`for 1 hour`], ["0", t`not at all`]], "86400", { id: "overlap" });
   /** Unless the page has been left meanwhile. */
   const keepHere = (answer) => element.isConnected && keepSecret(answer);
   const rotate = () => act(async () => {
+    const what = t`Deliveries from now on are signed with the new secret alone. Until the receiver has it, it refuses them.`;
+    if (overlap.value === "0" && !await confirmed(t`Rotate the secret without a transition?`, what, t`Rotate the secret`)) return;
     const { webhook } = await call("POST /v1/webhooks/{webhook}/rotate-secret", of, { body: { overlap_seconds: Number(overlap.value) } });
     keepHere(webhook);
     say(t`Secret rotated. Enter the new one at the receiver.`);

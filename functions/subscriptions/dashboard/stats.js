@@ -1,7 +1,8 @@
 // Statistics over a span that the reader chooses: of a webhook, a tenant, or the deployment.
 
 import { charts } from "./chart.js";
-import { choice, count, duration, h, now, region, setNow, share, time } from "./dom.js";
+import { choice, count, h, now, region, setNow, time } from "./dom.js";
+import { figures, tiles } from "./figures.js";
 import { named, t } from "./lang.js";
 
 const MINUTES = 60;
@@ -11,19 +12,6 @@ const LOG_PAGES = 5;
 const LOG_MS = 15_000;
 
 export const spans = () => [["hour", t`last hour`], ["day", t`last 24 hours`], ["week", t`last 7 days`], ["month", t`last 30 days`]];
-
-/** Figures of a span. */
-export function tiles(figures) {
-  return h("dl", { class: "tiles" }, figures.map(([name, value, kind]) => h("div", { class: kind }, h("dt", null, name), h("dd", null, value))));
-}
-
-/** What stands out in a span's counts. */
-export const figures = (stats) => [
-  [t`Attempts`, count(stats.attempts)],
-  [t`Succeeded`, share(stats.succeeded, stats.attempts)],
-  [t`Failed`, count(stats.failed), stats.failed > 0 && "bad"],
-  [t`Latency p50 / p95`, `${duration(stats.latency_ms.p50)} / ${duration(stats.latency_ms.p95)}`],
-];
 
 /** Counts of log entries, as the API counts hours. */
 function counted(logs) {
@@ -51,7 +39,9 @@ async function ofHour(logsOf) {
   }
   const minutes = Map.groupBy(logs, ({ attempted_at: at }) => Math.floor(Date.parse(at) / 60_000) * 60_000);
   const buckets = [...minutes].map(([start, own]) => ({ start: new Date(start).toISOString(), ...counted(own) }));
-  return { ...counted(logs), buckets, bucket: "minute", since, until: new Date(until).toISOString(), partial: cursor !== null, counted_since: logs.at(-1)?.attempted_at };
+  // Where not all could be read, the axis begins with what was.
+  const from = cursor === null ? since : logs.at(-1)?.attempted_at ?? since;
+  return { ...counted(logs), buckets, bucket: "minute", since: `${from.slice(0, 16)}:00Z`, until: new Date(until).toISOString(), counted_since: cursor === null ? undefined : from };
 }
 
 /** What answers the statistics of a span, for a webhook or else for all. */
@@ -71,7 +61,13 @@ async function statsOf(call, span, webhook) {
   setNow(stats.until);
   if (span !== "hour") return stats;
   const logsOf = (query) => (webhook ? call("GET /v1/webhooks/{webhook}/logs", { webhook }, { query }) : call("GET /v1/logs", {}, { query }));
-  return { ...await ofHour(logsOf), consecutive_failures: stats.consecutive_failures };
+  const hour = await ofHour(logsOf);
+  const found = { ...hour, consecutive_failures: stats.consecutive_failures };
+  if (!hour.counted_since) return found;
+  // The figures are of all attempts then, which are counted by whole hours.
+  const { stats: whole } = await ask({ since: new Date(now() - 3_600_000).toISOString() });
+  const { attempts, succeeded, failed, by_status, by_error, latency_ms } = whole;
+  return { ...found, attempts, succeeded, failed, by_status, by_error, latency_ms, figures_since: whole.since, charted: hour.attempts };
 }
 
 /** A panel with the figures and charts of a span; `more` are further figures, and `linkOf` leads to where most waits. */
@@ -81,12 +77,12 @@ export function statistics(span, narrow, linkOf) {
   const panel = region({ class: "fields" }, ({ stats, more = [], backlog, isPart, asked, most = [] }) => {
     const errors = Object.entries(stats.by_error).filter(([, number]) => number > 0).sort(([, one], [, other]) => other - one);
     return [
-      stats.partial && h("p", { class: "notice" }, t`Only the newest ${count(stats.attempts)} attempts of this hour are counted, since ${time(stats.counted_since)}.`),
+      stats.figures_since && h("p", { class: "notice" }, t`The figures count all attempts since ${time(stats.figures_since)}. The charts show only the newest ${count(stats.charted)}, since ${time(stats.counted_since)}.`),
       tiles([...figures(stats), ...more]),
       charts(stats, read, backlog),
-      isPart && h("p", { class: "sub" }, t`Of what waits, only the newest ${count(backlog.reduce((sum, number) => sum + number))} are in the chart.`),
-      asked > 0 && h("p", { class: "sub" }, t`What waits is counted in ${count(asked)} webhooks, first in those that fail or are paused.`),
-      most.length > 0 && h("p", { class: "types" }, t`Most waits for`, " ", most.map(({ name, waits, ...of }) => h("span", null, h("a", { href: linkOf(of) }, name), ` ${count(waits)}`))),
+      isPart && h("p", { class: "sub" }, t`More is waiting. Only the newest ${count(backlog.reduce((sum, number) => sum + number))} are in the chart.`),
+      asked > 0 && h("p", { class: "sub" }, asked === 1 ? t`What waits is counted in 1 webhook.` : t`What waits is counted in ${count(asked)} webhooks, first in those that fail or are paused.`),
+      most.length > 0 && h("p", { class: "types" }, t`Most waits for`, " ", most.map(({ name, waits, more, ...of }) => h("span", null, h("a", { href: linkOf(of) }, name), ` ${count(waits)}${more ? "+" : ""}`))),
       errors.length > 0 && h("p", { class: "types" }, errors.map(([name, number]) => h("span", null, h("code", null, named(name)), ` ${count(number)}`))),
     ];
   });

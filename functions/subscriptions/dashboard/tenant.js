@@ -5,7 +5,7 @@ import { form, objectIn, part, textInput, textLines } from "./fields.js";
 import { member } from "./json.js";
 import { dialectAndPlan } from "./plan.js";
 
-export async function tenant({ tenant: id, ask, call, act, say, fail, confirmed, go }) {
+export async function tenant({ tenant: id, ask, call, act, say, fail, confirmed, goOn }) {
   const of = { tenant: id };
   const [{ data: { tenant: old }, text, etag }, { dialects }] = await Promise.all([ask("GET /v1/tenants/{tenant}", of), call("GET /v1/me")]);
   const recover = h("input", { type: "checkbox", id: "recover-missed" });
@@ -26,13 +26,13 @@ export async function tenant({ tenant: id, ask, call, act, say, fail, confirmed,
     const fields = JSON.stringify({ name: name.value.trim() || null, dialect: dialect.value, plan: plan.value.trim() || null });
     await ask("PATCH /v1/tenants/{tenant}", of, { body: `${fields.slice(0, -1)},"metadata":{${members}}}`, query: { recover: recover.checked && "true" }, ifMatch: etag });
     say("Tenant saved.");
-    go(["webhooks"]);
+    goOn(["webhooks"]);
   };
   const remove = () => act(async () => {
     if (!await confirmed(`Delete the tenant ${old.name ?? id}?`, "Its webhooks, keys, events and logs are erased. This cannot be undone.", "Delete")) return;
     await call("DELETE /v1/tenants/{tenant}", of);
     say("The tenant is being erased.");
-    location.hash = "#/jobs";
+    goOn("#/jobs");
   });
   const submit = h("button", { type: "submit", class: "primary", id: "save-tenant" }, "Save");
   return {

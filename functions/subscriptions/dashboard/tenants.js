@@ -14,6 +14,9 @@ const FAILED = ["ladder_used_up", "consecutive_failures", "failing_too_long", "g
 /** So many tenants with failing webhooks are brought to the front of the list, from wherever they stand in it. */
 const BROUGHT = 20;
 
+/** So many webhooks that a search finds are shown. */
+const FOUND = 20;
+
 /** Since when a webhook gets nothing or fails. */
 const badSince = ({ failing_since: since, disabled }) => since ?? disabled?.at ?? "";
 
@@ -31,6 +34,16 @@ function failingList(link) {
       webhook.last_failure && h("span", null, named(webhook.last_failure.error_code), " ", time(webhook.last_failure.at)),
     ]))));
 }
+
+/** The webhooks of whichever tenant that a search finds. */
+const foundList = (link) => region(null, ({ webhooks, isWhole }) => webhooks.length > 0 && h("section", { class: "card", id: "found" },
+  h("h2", null, isWhole ? "Webhooks found" : `Webhooks found: the newest ${webhooks.length}`),
+  table("Webhooks found", ["Webhook", "Health", "Tenant"], webhooks.map((webhook) => [
+    h("div", { class: "endpoint" },
+      h("a", { class: "row-link clip", href: link(["t", webhook.tenant_id, "webhooks", webhook.id]) }, title(webhook)),
+      h("span", { class: "sub clip" }, webhook.url)),
+    badge(webhook.health), h("a", { href: link(["t", webhook.tenant_id, "webhooks"]) }, webhook.tenant_id),
+  ]))));
 
 /** The form of a new tenant. */
 function newTenant({ call, go, say, fail }, dialects) {
@@ -55,7 +68,7 @@ export async function tenants(context) {
   const { call, act, can, link, go, narrow, query } = context;
   const { q = "" } = query;
   let [known, cursor, failing, isWhole] = [[], null, [], true];
-  const failures = failingList(link);
+  const [failures, found] = [failingList(link), foundList(link)];
   const list = region({ class: "card" }, ({ rows, bad, more }) => [
     rows.length > 0
       ? table("Tenants", ["Tenant", "Id", "Health", "Dialect", "Plan", "Since"], rows.map(({ id, name, dialect, plan, created_at }) => [
@@ -117,10 +130,14 @@ export async function tenants(context) {
     await bring();
     draw();
   }
-  const [{ dialects }] = await Promise.all([call("GET /v1/me"), begin()]);
+  const searched = async () => {
+    const page = q && await call("GET /v1/webhooks", {}, { query: { q, limit: FOUND } });
+    if (page) found.show({ webhooks: page.webhooks, isWhole: page.next_cursor === null });
+  };
+  const [{ dialects }] = await Promise.all([call("GET /v1/me"), begin(), searched()]);
   await refresh();
 
-  const find = h("input", { type: "search", id: "find", value: q, placeholder: "Name or id", maxlength: 128, autocomplete: "off", spellcheck: "false" });
+  const find = h("input", { type: "search", id: "find", value: q, placeholder: "Tenant or webhook", maxlength: 128, autocomplete: "off", spellcheck: "false" });
   /** Enter searches; the only match, or the tenant of exactly this id, is opened. */
   const search = (event) => {
     event.preventDefault();
@@ -137,6 +154,6 @@ export async function tenants(context) {
     refresh,
     element: h("div", null,
       h("div", { class: "heading" }, h("h1", null, "Tenants"), h("form", { role: "search", submit: search }, field("Find", find))),
-      failures.element, list.element, can("admin") && newTenant(context, dialects)),
+      failures.element, found.element, list.element, can("admin") && newTenant(context, dialects)),
   };
 }

@@ -1,10 +1,11 @@
 // Sending a test event: its type, what it will carry, and what the receiver made of it; and examining the receiver with many.
 
 import { exchange } from "./attempt.js";
-import { badge, button, duration, field, h, region } from "./dom.js";
-import { clear, objectIn, part, tell, textLines } from "./fields.js";
+import { badge, button, duration, h, region } from "./dom.js";
+import { objectIn, part, tell, textLines } from "./fields.js";
+import { clear, slot } from "./filters.js";
 import { member, pretty } from "./json.js";
-import { named, t } from "./lang.js";
+import { isEnglish, named, t } from "./lang.js";
 import { typeInput } from "./types.js";
 
 /** What the receiver is to do, by the names of the checks. */
@@ -23,13 +24,31 @@ const CHECKS = () => ({
 
 const MARKS = { passed: "✓", failed: "✗" };
 
-/** What was found, check by check. Problems and mends are told as the API tells them. */
+/** How to mend what a check has found, by its name: the API says it in English, and there with what it saw. */
+const MENDS = () => ({
+  delivery: t`Answer with a success as soon as the delivery is verified and stored.`,
+  repeat: t`Answer a delivery that you have already with a success, too.`,
+  unicode: t`Verify the raw body, and accept all valid JSON.`, numbers: t`Verify the raw body, and accept all valid JSON.`, empty_data: t`Verify the raw body, and accept all valid JSON.`,
+  changed_body: t`Verify the signature over the raw body before anything else, and answer 401 if it does not hold.`,
+  other_secret: t`Verify the signature over the raw body before anything else, and answer 401 if it does not hold.`,
+  no_signature: t`Answer 401 where the signature's header is missing.`,
+  old_timestamp: t`Refuse a signed time that is more than five minutes from your clock.`,
+  speed: t`Answer first, and do the work afterwards.`,
+});
+
+/** What a check has shown, in the reader's language. */
+function finding({ check, outcome, response_status: status, problem, mend }) {
+  if (outcome === "passed" || isEnglish()) return [problem ?? status, mend];
+  return [status ? t`it answers ${status}` : problem, outcome === "failed" ? MENDS()[check] ?? mend : mend];
+}
+
+/** What was found, check by check. */
 const findings = ({ checks }) => {
   const names = CHECKS();
-  return h("ul", { id: "findings" }, checks.map(({ check, outcome, response_status: status, elapsed_ms: elapsed, problem, mend }) => h("li", { "data-outcome": outcome },
+  return h("ul", { id: "findings" }, checks.map((found) => ({ ...found, told: finding(found) })).map(({ check, outcome, elapsed_ms: elapsed, told: [problem, mend] }) => h("li", { "data-outcome": outcome },
     h("span", { class: "mark", role: "img", "aria-label": named(outcome) }, MARKS[outcome] ?? "–"),
     h("div", null,
-      h("strong", null, names[check] ?? named(check)), " ", [problem ?? status, elapsed !== null && duration(elapsed)].filter(Boolean).join(" · "),
+      h("strong", null, names[check] ?? named(check)), " ", [problem, elapsed !== null && duration(elapsed)].filter(Boolean).join(" · "),
       mend && h("p", { class: "sub" }, mend)))));
 };
 
@@ -39,10 +58,11 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
   const subscribed = ({ type, groups }) => hook.events.some((name) => name === "*" || name === type || groups?.includes(name) || (name.endsWith(".*") && type.startsWith(name.slice(0, -1))));
   const first = catalogue.event_types.find(subscribed)?.type ?? "";
   const { element: chooser, input } = typeInput(catalogue, first, t`first subscribed type`, { id: "test-type" });
+  const type = slot("event_type", t`Event type`, input, chooser);
   const data = part("data", t`Data`, textLines({ id: "test-data", rows: 8 }), t`The sample of this type. Other data are checked as published data are.`);
   let [sample, result] = ["", {}];
   const outcome = region({ "aria-live": "polite" }, ({ log, report }) => report ? findings(report) : log && [
-    h("p", { id: "test-outcome" }, badge(log.status), " ", log.event_type, " · ", log.response_status ?? log.error, " · ", duration(log.response_time_ms), " · ",
+    h("p", { id: "test-outcome" }, badge(log.status), " ", log.event_type, " · ", log.response_status ?? named(log.error_code), " · ", duration(log.response_time_ms), " · ",
       h("a", { href: link(["webhooks", of.webhook, "attempts", log.id]) }, t`View the attempt`)),
     exchange(log),
   ]);
@@ -57,7 +77,7 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
   }
   input.addEventListener("change", () => act(offer));
   const send = () => act(async () => {
-    clear([data]);
+    clear([type, data]);
     try {
       const own = data.input.value === sample ? null : objectIn(data.input.value, "data");
       const members = [input.value && `"event_type":${JSON.stringify(input.value)}`, own && `"data":${own.text}`].filter(Boolean);
@@ -65,13 +85,18 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
       result = await call("GET /v1/webhooks/{webhook}/logs/{log}", { ...of, log: id });
       outcome.show(result);
     } catch (error) {
-      tell([data], error, fail);
+      tell([type, data], error, fail);
     }
   });
   const prove = () => act(async () => {
+    clear([type, data]);
     const body = input.value ? { event_type: input.value } : {};
-    result = await call("POST /v1/webhooks/{webhook}/prove", of, { body });
-    outcome.show(result);
+    try {
+      result = await call("POST /v1/webhooks/{webhook}/prove", of, { body });
+      outcome.show(result);
+    } catch (error) {
+      tell([type], error, fail);
+    }
   });
   const verify = () => act(async () => {
     await call("POST /v1/webhooks/{webhook}/verify", of);
@@ -80,7 +105,7 @@ export function testing({ call, ask, act, say, fail, can, link }, of, catalogue,
   const element = h("section", { class: "card", id: "testing", hidden: true },
     h("h2", null, t`Send test event`),
     h("p", { class: "sub" }, t`Sent once, now, with a fresh id and the header Rung-Test: true. It counts for nothing.`),
-    h("div", { class: "actions" }, field(t`Event type`, chooser)), data.element,
+    h("div", { class: "actions" }, type.element), data.element,
     h("p", { class: "sub" }, t`An examination sends about ten: genuine ones, then forged ones that are to be refused.`),
     h("div", { class: "actions" }, button(t`Send`, send, { id: "send-test", class: "primary" }), button(t`Examine the receiver`, prove, { id: "prove" }),
       can("manage") && button(t`Ask for the challenge`, verify, { id: "challenge-now" })), outcome.element);

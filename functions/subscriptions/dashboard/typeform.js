@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { Invalid, form, objectIn, part, textInput, textLines } from "./fields.js";
 import { member, pretty } from "./json.js";
 
-export async function typeForm({ ask, call, fail, go, link, params, query, say, spans }) {
+export async function typeForm({ ask, call, fail, goOn, link, params, query, say, spans }) {
   const asked = { query: { dialect: query.dialect } };
   const changing = Boolean(params.type);
   const read = changing ? await ask("GET /v1/event-types/{type}", params, asked) : undefined;
@@ -38,7 +38,7 @@ export async function typeForm({ ask, call, fail, go, link, params, query, say, 
       throw new Invalid("type", "There is a type of this name already. Open it among the event types to change it.");
     }
     say("Event type saved.");
-    go(["types", type], { dialect: query.dialect });
+    goOn(["types", type], { dialect: query.dialect });
   }
   const submit = h("button", { type: "submit", class: "primary", id: "save-type" }, "Save");
   const title = changing ? `Edit ${old.type}` : "Add event type";

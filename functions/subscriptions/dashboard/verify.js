@@ -3,11 +3,14 @@
 import { choice, copyButton, field, h } from "./dom.js";
 import { t } from "./lang.js";
 
+// What each function of a snippet is given; comments that begin a line of a script are not served.
+const TOLD = "body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…";
+const [GIVEN, GIVEN_IN_PYTHON, GIVEN_IN_PHP] = [`// ${TOLD}`, `# ${TOLD}`, `// $body: as it arrived. $headers: with names in lower case. $secret: whsec_…`];
 
 const STANDARD = {
   JavaScript: () => `import { createHmac, timingSafeEqual } from "node:crypto";
 
-// body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN}
 export function verify(body, headers, secret) {
   const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
   const { "webhook-id": id, "webhook-timestamp": at, "webhook-signature": sent } = headers;
@@ -21,7 +24,7 @@ export function verify(body, headers, secret) {
 }`,
   Python: () => `import base64, hashlib, hmac, time
 
-# body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN_IN_PYTHON}
 def verify(body, headers, secret):
     key = base64.b64decode(secret.removeprefix("whsec_"))
     id, at = headers["webhook-id"], headers["webhook-timestamp"]
@@ -31,7 +34,7 @@ def verify(body, headers, secret):
     expected = "v1," + base64.b64encode(digest).decode()
     return any(hmac.compare_digest(expected, one) for one in headers["webhook-signature"].split(" "))`,
   PHP: () => `<?php
-// $body: as it arrived. $headers: with names in lower case. $secret: whsec_…
+${GIVEN_IN_PHP}
 function verify(string $body, array $headers, string $secret): bool {
     $key = base64_decode(preg_replace('/^whsec_/', '', $secret));
     $at = $headers['webhook-timestamp'];
@@ -48,7 +51,7 @@ function verify(string $body, array $headers, string $secret): bool {
 const HASH = {
   JavaScript: ({ header, prefix, isBase64 }) => `import { createHmac, timingSafeEqual } from "node:crypto";
 
-// body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN}
 export function verify(body, headers, secret) {
   const expected = Buffer.from("${prefix}" + createHmac("sha256", secret).update(body).digest("${isBase64 ? "base64" : "hex"}"));
   const given = Buffer.from(headers["${header}"] ?? "");
@@ -56,14 +59,14 @@ export function verify(body, headers, secret) {
 }`,
   Python: ({ header, prefix, isBase64 }) => `import ${isBase64 ? "base64, " : ""}hashlib, hmac
 
-# body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN_IN_PYTHON}
 def verify(body, headers, secret):
     ${isBase64
     ? `expected = base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()`
     : `expected = "${prefix}" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()`}
     return hmac.compare_digest(expected, headers.get("${header}", ""))`,
   PHP: ({ header, prefix, isBase64 }) => `<?php
-// $body: as it arrived. $headers: with names in lower case. $secret: whsec_…
+${GIVEN_IN_PHP}
 function verify(string $body, array $headers, string $secret): bool {
     $expected = ${isBase64 ? "base64_encode(hash_hmac('sha256', $body, $secret, true))" : `'${prefix}' . hash_hmac('sha256', $body, $secret)`};
     return hash_equals($expected, $headers['${header}'] ?? '');
@@ -73,7 +76,7 @@ function verify(string $body, array $headers, string $secret): bool {
 const TIMED = {
   JavaScript: ({ header }) => `import { createHmac, timingSafeEqual } from "node:crypto";
 
-// body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN}
 export function verify(body, headers, secret) {
   const [, at, signature] = /^t=(\\d+),v1=([0-9a-f]+)/.exec(headers["${header}"] ?? "") ?? [];
   if (!at || Math.abs(Date.now() / 1000 - at) > 300) return false;
@@ -83,7 +86,7 @@ export function verify(body, headers, secret) {
 }`,
   Python: ({ header }) => `import hashlib, hmac, time
 
-# body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN_IN_PYTHON}
 def verify(body, headers, secret):
     parts = dict(part.split("=", 1) for part in headers.get("${header}", "").split(",") if "=" in part)
     at = parts.get("t", "0")
@@ -92,7 +95,7 @@ def verify(body, headers, secret):
     expected = hmac.new(secret.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, parts.get("v1", ""))`,
   PHP: ({ header }) => `<?php
-// $body: as it arrived. $headers: with names in lower case. $secret: whsec_…
+${GIVEN_IN_PHP}
 function verify(string $body, array $headers, string $secret): bool {
     if (!preg_match('/^t=(\\d+),v1=([0-9a-f]+)/', $headers['${header}'] ?? '', $found)) return false;
     if (abs(time() - (int) $found[1]) > 300) return false;
@@ -103,7 +106,7 @@ function verify(string $body, array $headers, string $secret): bool {
 const SLACK = {
   JavaScript: () => `import { createHmac, timingSafeEqual } from "node:crypto";
 
-// body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN}
 export function verify(body, headers, secret) {
   const at = headers["x-slack-request-timestamp"] ?? "0";
   if (!(Math.abs(Date.now() / 1000 - at) <= 300)) return false;
@@ -113,7 +116,7 @@ export function verify(body, headers, secret) {
 }`,
   Python: () => `import hashlib, hmac, time
 
-# body: the bytes as they arrived. headers: with names in lower case. secret: whsec_…
+${GIVEN_IN_PYTHON}
 def verify(body, headers, secret):
     at = headers.get("x-slack-request-timestamp", "0")
     if abs(time.time() - int(at)) > 300:
@@ -121,7 +124,7 @@ def verify(body, headers, secret):
     expected = "v0=" + hmac.new(secret.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, headers.get("x-slack-signature", ""))`,
   PHP: () => `<?php
-// $body: as it arrived. $headers: with names in lower case. $secret: whsec_…
+${GIVEN_IN_PHP}
 function verify(string $body, array $headers, string $secret): bool {
     $at = $headers['x-slack-request-timestamp'] ?? '0';
     if (abs(time() - (int) $at) > 300) return false;

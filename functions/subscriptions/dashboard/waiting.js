@@ -2,6 +2,7 @@
 
 import { backlogOf } from "./chart.js";
 import { badge, button, choice, empty, field, h, refocus, region, table, time, until } from "./dom.js";
+import { wouldSend } from "./jobs.js";
 import { named, t } from "./lang.js";
 import { pages } from "./pages.js";
 
@@ -53,11 +54,13 @@ export function waiting({ call, act, say, confirmed, link, can, narrow, query },
     say(t`Delivery of ${item.event_id} cancelled.`);
   });
   const cancelAll = () => allOf(async () => {
-    if (!await confirmed(t`Cancel all waiting deliveries?`, t`They are not sent unless somebody recovers them.`, t`Cancel all`)) return;
+    if (!await confirmed(t`Cancel all waiting deliveries?`, t`They are not sent unless somebody recovers them.`, t`Cancel all`, t`Keep them`)) return;
     await call("POST /v1/webhooks/{webhook}/deliveries/cancel", of, { body: { statuses: [status] } });
     say(t`All waiting deliveries are being cancelled.`);
   });
   const sendAll = () => allOf(async () => {
+    const counted = await call("POST /v1/webhooks/{webhook}/recover", of, { body: { statuses: [status], dry_run: true } });
+    if (!await confirmed(t`Send all now?`, wouldSend(counted), t`Send all now`)) return;
     await call("POST /v1/webhooks/{webhook}/recover", of, { body: { statuses: [status] } });
     say(t`All of them are being sent.`);
   });

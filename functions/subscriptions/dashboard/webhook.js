@@ -36,7 +36,7 @@ const PANELS = new WeakMap();
 const codes = (names) => names.length > 0 && h("span", { class: "types" }, names.map((name) => h("code", null, name)));
 
 /** What can be changed at once: enabled or not, verified, deleted. */
-function switches({ call, act, say, confirmed, go }, of) {
+function switches({ call, act, say, confirmed, goOn }, of) {
   return {
     enable: (recover) => act(async () => {
       await call("PATCH /v1/webhooks/{webhook}", of, { body: { status: "active", ...(recover && { recover }) } });
@@ -57,7 +57,7 @@ function switches({ call, act, say, confirmed, go }, of) {
       if (!await confirmed(t`Delete this webhook?`, what, t`Delete`)) return;
       await call("DELETE /v1/webhooks/{webhook}", of);
       say(t`Webhook deleted.`);
-      go(["webhooks"]);
+      goOn(["webhooks"]);
     }),
   };
 }
@@ -67,7 +67,7 @@ function whyNot(base, link) {
   return region(null, ({ disabled, pause }) => {
     if (pause) {
       return h("div", { class: "notice" },
-        h("p", null, h("strong", null, t`Paused until ${time(pause.until)}.`), " ", PAUSES()[pause.cause] ?? named(pause.cause), " ", t`${count(pause.waiting)} deliveries are waiting.`));
+        h("p", null, h("strong", null, t`Paused until ${time(pause.until)}.`), " ", PAUSES()[pause.cause] ?? named(pause.cause), " ", pause.waiting === 1 ? t`1 delivery is waiting.` : t`${count(pause.waiting)} deliveries are waiting.`));
     }
     return disabled && h("div", { class: "notice bad" },
       h("p", null, h("strong", null, t`Disabled ${time(disabled.at)}.`), " ", REASONS()[disabled.code] ?? named(disabled.code)),
@@ -120,7 +120,7 @@ export async function webhook(context) {
   const { enable, disable, verify, remove } = switches(context, of);
   const panels = [test, pause, recover];
   const holder = h("div", { id: "panels", class: "panels" }, panels.map(({ element }) => element));
-  PANELS.set(holder, { of: of.webhook, panels });
+  PANELS.set(holder, { of: of.webhook, panels, log });
   /** Takes over what stands in the panels of the page before, if that was of the same webhook. */
   const takeOver = () => {
     const before = PANELS.get(document.getElementById("panels"));
@@ -129,6 +129,7 @@ export async function webhook(context) {
       panels[index].hold(held());
       panels[index].element.hidden = element.hidden;
     }
+    log.hold(before.log.held());
   };
   /** Opens one panel and closes the others. */
   const toggle = (panel) => {
@@ -184,6 +185,8 @@ export async function webhook(context) {
   return {
     title: title(first),
     refresh,
+    // Whoever comes from an event comes for its delivery.
+    land: query.event_id && log.land,
     element: h("div", null,
       h("nav", { class: "crumbs", "aria-label": t`Breadcrumbs` }, h("a", { href: link(["webhooks"]) }, t`Webhooks`)),
       head.element, why.element, holder, secret.element, stats.element, about.element,

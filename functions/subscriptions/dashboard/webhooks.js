@@ -1,15 +1,17 @@
 // A tenant's webhooks, and how each has done.
 
 import { session } from "./api.js";
-import { spark } from "./chart.js";
 import { badge, button, choice, count, empty, field, h, region, setNow, share, table, time } from "./dom.js";
+import { figures, spark, tiles } from "./figures.js";
+import { forgiving, slot } from "./filters.js";
 import { named, t } from "./lang.js";
 import { pages, remember, remembered } from "./pages.js";
-import { figures, tiles } from "./stats.js";
 
 /** So many on a page: each asks for its own statistics. */
 const PAGE = 20;
 const STATS_MS = 60_000;
+/** So often those that fail are counted. */
+const FAILING_MS = 15_000;
 
 /** Worst first: what fails before what rests, and what works last. */
 const RANK = ["failing", "disabled", "paused", "healthy"];
@@ -20,6 +22,21 @@ const CALLS = 8;
 
 /** What a webhook is called. */
 export const title = ({ name, description, url }) => name ?? description ?? url;
+
+/** What answers a webhook's name by its id, and that of its tenant where all are looked at; none for one that was deleted. */
+export function naming(call, spans) {
+  const names = new Map();
+  return ({ webhook_id: id, tenant_id: tenant }) => {
+    if (!id) return undefined;
+    const found = () => call("GET /v1/webhooks/{webhook}", { webhook: id }, spans && tenant ? { tenant } : {}).then(({ webhook }) => title(webhook), (error) => {
+      if (error.status === 404) return undefined;
+      names.delete(id);
+      throw error;
+    });
+    if (!names.has(id)) names.set(id, found());
+    return names.get(id);
+  };
+}
 
 /** A page of those of each health in turn, the worst first. The cursor tells the health with the API's own. */
 async function worstFirst(ask, healths, cursor) {
@@ -35,14 +52,14 @@ async function worstFirst(ask, healths, cursor) {
 }
 
 /** The list in its order: its pages, what is shown of them, and how to show more. */
-function listOf(call, { health = "", q = "", sort = "" }) {
+function listOf(call, slots, { health = "", q = "", sort = "" }) {
   const ask = (query) => call("GET /v1/webhooks", {}, { query: { q, ...query } });
   const byName = sort === "name";
-  const list = pages(async (cursor) => {
+  const list = pages(forgiving(slots, async (cursor) => {
     if (sort === "worst") return worstFirst(ask, health ? [health] : RANK, cursor);
     const page = await ask({ health, limit: byName ? SORTED_AT_ONCE : PAGE, cursor });
     return { items: page.webhooks, next_cursor: page.next_cursor };
-  }, ({ id }) => id, byName ? undefined : "webhooks");
+  }), ({ id }) => id, byName ? undefined : "webhooks");
   let further = byName ? remembered("webhooks") : 0;
   const shown = () => PAGE * (1 + further);
   return {
@@ -95,7 +112,11 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
           : empty(t`No webhooks yet`, can("add") ? h("a", { class: "button primary", href: link(["add"]) }, t`Add webhook`) : session().unplanned && t`The plan has no webhooks.`),
     cursor && button(t`Show more`, older, { id: "older", class: "more" }),
   ]);
-  const list = listOf(call, query);
+  const healths = [["", t`All`], ...RANK.map((name) => [name, named(name)])];
+  const filter = choice(healths, health, { id: "health", change: ({ target }) => narrow({ ...query, health: target.value }) });
+  const find = h("input", { type: "search", id: "find", value: q, placeholder: t`Name, URL or id`, maxlength: 128, autocomplete: "off", spellcheck: "false" });
+  const slots = [slot("health", t`Health`, filter), slot("q", t`Find`, find)];
+  const list = listOf(call, slots, query);
   const draw = () => rows.show({ items: list.items(), cursor: list.hasMore(), bound: list.bound(), statistics: Object.fromEntries([...statistics].map(([id, { stats }]) => [id, stats])) });
 
   /** Statistics of those that have none, or old ones. They are drawn as they come: a slow one holds up nobody. */
@@ -110,8 +131,18 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
     }
   }
   const older = () => act(() => list.more());
+  /** How many fail, wherever the list has them. */
+  const failing = region({ role: "status" }, ({ number, more }) => number > 0 && health !== "failing" && h("p", { class: "notice bad" },
+    h("a", { id: "failing", href: link(["webhooks"], { ...query, health: "failing" }) }, more ? t`More than ${count(number)} webhooks are failing.` : number === 1 ? t`1 webhook is failing.` : t`${count(number)} webhooks are failing.`)));
+  let counted = 0;
+  async function countFailing() {
+    if (!can("total") || Date.now() - counted < FAILING_MS) return;
+    counted = Date.now();
+    const page = await call("GET /v1/webhooks", {}, { query: { health: "failing", limit: 100 } });
+    failing.show({ number: page.webhooks.length, more: page.next_cursor !== null });
+  }
   async function refresh() {
-    const [, total] = await Promise.all([list.refresh(), can("total") && call("GET /v1/stats")]);
+    const [, total] = await Promise.all([list.refresh(), can("total") && call("GET /v1/stats"), countFailing()]);
     if (total) {
       setNow(total.stats.until);
       summary.show({ ...total.stats, until: undefined });
@@ -120,20 +151,17 @@ export async function webhooks({ call, can, link, query, narrow, act, fail }) {
     draw();
   }
   await refresh();
-  const healths = [["", t`All`], ...RANK.map((name) => [name, named(name)])];
-  const filter = choice(healths, health, { id: "health", change: ({ target }) => narrow({ ...query, health: target.value }) });
   const order = choice([["", t`Newest first`], ["worst", t`Worst first`], ["name", t`Name`]], sort, { id: "sort", change: ({ target }) => narrow({ ...query, sort: target.value }) });
-  const find = h("input", { type: "search", id: "find", value: q, placeholder: t`Name, URL or id`, maxlength: 128, autocomplete: "off", spellcheck: "false" });
   const search = h("form", { role: "search", submit: (event) => {
     event.preventDefault();
     narrow({ ...query, q: find.value.trim() });
-  } }, field(t`Find`, find));
+  } }, slots[1].element);
   return {
     title: t`Webhooks`,
     refresh,
     element: h("div", null,
       h("div", { class: "heading" }, h("h1", null, t`Webhooks`),
-        h("div", { class: "filters" }, search, field(t`Health`, filter), field(t`Sort`, order), can("add") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, t`Add webhook`))),
-      can("total") && [summary.element, h("p", { class: "caption" }, t`All webhooks, last 24 hours`)], rows.element),
+        h("div", { class: "filters" }, search, slots[0].element, field(t`Sort`, order), can("add") && h("a", { class: "button primary", id: "add", href: link(["add"]) }, t`Add webhook`))),
+      can("total") && [failing.element, summary.element, h("p", { class: "caption" }, t`All webhooks, last 24 hours`)], rows.element),
   };
 }
