@@ -692,7 +692,7 @@ test("dead letters stay in sight while the list refreshes, and are delivered onc
 
 test("durations and shares are written in a unit that says something, and as the reader writes numbers", async () => {
   for (const [locale, expected] of [
-    ["de-DE", ["950 ms", "5,1 s", "90 s", "6 h", "1 d", "3 min", "99,9 %", "50 %"]], ["en-US", ["950 ms", "5.1 s", "90 s", "6 h", "1 d", "3 min", "99.9%", "50%"]],
+    ["de-DE", ["950 ms", "5,1 s", "90 s", "6 h", "1 d", "3 min", "99,9\u00a0%", "50\u00a0%"]], ["en-US", ["950 ms", "5.1 s", "90 s", "6 h", "1 d", "3 min", "99.9%", "50%"]],
   ]) {
     const { page, context } = await opened(browser, base, base, { locale });
     const written = await page.evaluate(async () => {

@@ -39,6 +39,7 @@ export default {
   "Enter a whole date with its time.": "Geben Sie ein ganzes Datum mit Uhrzeit ein.",
   "Enter a whole number from 1 to 1000, or nothing.": "Geben Sie eine ganze Zahl von 1 bis 1000 ein, oder nichts.",
   "Enter a whole number from 1 to 500, or nothing.": "Geben Sie eine ganze Zahl von 1 bis 500 ein, oder nichts.",
+  "“{0}” has not the form “Name: value”.": "„{0}“ hat nicht die Form „Name: Wert“.",
   "Enter a whole number.": "Geben Sie eine ganze Zahl ein.",
   "Events cannot be sent to this URL.": "An diese URL kann nicht gesendet werden.",
   "Fill this in.": "Füllen Sie dies aus.",

@@ -15,7 +15,7 @@ function headersIn(written, name) {
   const headers = {};
   for (const line of written.split("\n").map((each) => each.trim()).filter(Boolean)) {
     const [, key, value] = line.match(/^([^:]+):\s*(.*)$/) ?? [];
-    if (!key) throw new Invalid(name, `“${line}” must have the form Name: value`);
+    if (!key) throw new Invalid(name, t`“${line}” has not the form “Name: value”.`);
     headers[key.trim()] = value;
   }
   return headers;
