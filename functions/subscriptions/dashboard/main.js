@@ -97,16 +97,22 @@ function leaveFor(address, { inPlace } = {}) {
   else location.hash = address;
 }
 
-/** What is wrong with an error's fields, in words for people, where there are several: of one the sentence is. */
-async function detailsOf({ details }) {
-  if (!(details?.length > 1)) return [];
+/** An error in words for people: a sentence, and what is wrong with each field, where there are several: of one the sentence is. */
+async function wordsOf(error) {
+  const text = sentence(error);
+  if (!error.details?.length) return { text, details: [] };
   const { told } = await import("./problems.js");
-  return details.map((detail) => ({ field: detail.field, problem: told(detail) }));
+  const details = error.details.map((detail) => ({ field: detail.field, problem: told(detail) }));
+  const [{ problem }] = details;
+  const isOwn = text !== error.message || problem === error.details[0].problem;
+  return details.length > 1 ? { text, details } : { text: isOwn ? text : problem, details: [] };
 }
 
 /** What stands in place of a view that could not be shown. */
-const trouble = async (error, again) => h("div", { class: "empty", role: "alert" },
-  h("p", null, h("strong", null, sentence(error))), listed(await detailsOf(error)), h("p", null, button(t`Try again`, again)));
+async function trouble(error, again) {
+  const { text, details } = await wordsOf(error);
+  return h("div", { class: "empty", role: "alert" }, h("p", null, h("strong", null, text)), details.length > 0 && listed(details), h("p", null, button(t`Try again`, again)));
+}
 
 /** A page of a title and a sentence, and the way to what is there. */
 const deadEnd = (title, text, [address, label]) => h("div", null, h("h1", null, title), text && h("p", { role: "alert" }, text), h("p", null, h("a", { href: address }, label)));
@@ -116,7 +122,8 @@ async function fail(error) {
   if (error.name === "AbortError") return undefined;
   if (error.status === 401) return end(error);
   if (!(error instanceof ApiError)) console.error(error);
-  return say(sentence(error), { kind: "bad", details: await detailsOf(error) });
+  const { text, details } = await wordsOf(error);
+  return say(text, { kind: "bad", details });
 }
 
 /** Asks for confirmation before something that cannot be undone. */
