@@ -228,9 +228,7 @@ impl Client {
 
     /// Whether a POST that is under way still waits for an answer of our own name servers.
     fn is_looked_up(&self, outgoing: &Outgoing, connection: &Captured) -> bool {
-        let host = outgoing.url.host_str().unwrap_or_default();
-        let host = self.connector.looked_up_for(host);
-        !connection.is_there() && self.connector.lookups().is_under_way(host)
+        !connection.is_there() && self.connector.is_looked_up(host(outgoing))
     }
 }
 
@@ -264,7 +262,7 @@ impl Transport for Client {
         let response = match response {
             Ok(Ok(response)) => response,
             Ok(Err(broken)) => return broken.into_answer(),
-            Err(true) => return Err(self.connector.lookups().unanswered().await),
+            Err(true) => return Err(self.connector.unanswered(host(outgoing)).await),
             Err(false) => return Err(Failure::Timeout(outgoing.timeout)),
         };
         let (head, incoming) = response.into_parts();
@@ -380,6 +378,10 @@ impl From<legacy::Error> for Broken {
             },
         }
     }
+}
+
+fn host(outgoing: &Outgoing) -> &str {
+    outgoing.url.host_str().unwrap_or_default()
 }
 
 fn request(outgoing: &Outgoing) -> Result<Request<Full<Bytes>>, Failure> {

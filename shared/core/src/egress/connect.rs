@@ -90,8 +90,8 @@ impl Connector {
         let trust = Trust::new(roots);
         let tls = Tls::new(trust.anonymous(), false);
         let shared = Shared {
+            lookups: Lookups::new(resolver, policy.strict),
             policy,
-            lookups: Lookups::new(resolver),
             dialer: HostDialer::new(dialer),
             trust,
             open: Arc::new(Semaphore::new(capacity.open)),
@@ -120,14 +120,23 @@ impl Connector {
         }
     }
 
-    /// The name that is looked up for a connection to this host.
-    pub(super) fn looked_up_for<'a>(&'a self, host: &'a str) -> &'a str {
-        self.shared.policy.proxy.as_ref().map_or(host, Proxy::host)
+    /// Whether somebody waits for the name that is looked up for a connection to this host.
+    pub(super) fn is_looked_up(&self, host: &str) -> bool {
+        self.shared.lookups.is_under_way(self.looked_up_for(host))
     }
 
-    /// The look-ups of host names.
-    pub(super) fn lookups(&self) -> &Lookups {
-        &self.shared.lookups
+    /// Whose fault it is that this name was not looked up in an attempt's time.
+    pub(super) async fn unanswered(&self, host: &str) -> Failure {
+        let name = self.looked_up_for(host);
+        let failure = self.shared.lookups.unanswered(name).await;
+        match &self.shared.policy.proxy {
+            Some(_) => of_proxy(failure),
+            None => failure,
+        }
+    }
+
+    fn looked_up_for<'a>(&'a self, host: &'a str) -> &'a str {
+        self.shared.policy.proxy.as_ref().map_or(host, Proxy::host)
     }
 }
 

@@ -1,9 +1,11 @@
 //! From a host name to its addresses, and whose fault it is when there are none.
 //!
 //! That a name has no address is the receiver's. When a look-up fails otherwise (no answer, or a refusal), either that domain's
-//! own name servers are out of order, or ours are. So ours are asked at once for what they always know, past all caches: the
-//! root, and a name that they have resolved before. If they answer either, whatever it is, the domain is to blame, and
-//! deliveries to it climb their ladder to its end. If they answer neither, it is this host's fault, and no attempt was made.
+//! own name servers are out of order, or ours are. So ours are asked at once for a name that nobody has asked for before: no
+//! cache knows it, theirs neither, so that one whose own name servers are out of reach cannot answer it. (The root, or a name that
+//! has been resolved before, it may know by heart.) If they do not answer, it is this host's fault, and no attempt was made. If they
+//! do, the name is looked up once more, since what failed may have been the end of an outage. If that fails as well, the domain is to
+//! blame, and deliveries to it climb their ladder to its end.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +22,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
+use rung_base::chance as random;
 use tokio::select;
 use tokio::time::{Instant, timeout};
 
@@ -31,6 +34,10 @@ const QUERY_LIMIT: Duration = Duration::from_millis(1_500);
 const QUERIES: usize = 3;
 /// How long the name servers are given to answer anything at all.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);
+/// How long they are given, once they have, for a name whose attempt is over.
+const LATE_LIMIT: Duration = Duration::from_secs(2);
+/// The domain whose names nobody asks for. It is reserved for documents, and no resolver treats it in its own way (RFC 6761, section 6.5).
+const UNASKED: &str = "example.com";
 /// A name that was missing may be there at the next rung, whatever time to live its absence came with.
 const MAX_NEGATIVE_TTL: Duration = Duration::from_secs(30);
 const MAX_CACHED: u64 = 4_096;
@@ -57,8 +64,8 @@ pub(super) trait Resolve: Send + Sync {
     /// All addresses of `host`, IPv4 first; not empty.
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved>;
 
-    /// Whether the name servers answer anything when they are asked, past all caches, for the root and for `known`, a name
-    /// that was resolved before. It may take as long as it likes.
+    /// Whether the name servers answer anything when they are asked, past all caches, for a name that nobody has asked for and
+    /// for `known`, a name that was resolved before. It may take as long as it likes.
     async fn answers(&self, known: Option<&str>) -> bool;
 }
 
@@ -67,16 +74,19 @@ pub(super) struct Lookups {
     resolver: Box<dyn Resolve>,
     /// How many are under way, by host.
     under_way: Mutex<HashMap<String, usize>>,
-    /// The name that was resolved last.
+    /// Whether deliveries go to public addresses only.
+    strict: bool,
+    /// The name that was resolved last, unless `strict`: in a network of its own, names outside are not known at all.
     known: Mutex<Option<String>>,
     /// When the name servers were probed last, and whether they answered.
     probed: tokio::sync::Mutex<Option<(Instant, bool)>>,
 }
 
 impl Lookups {
-    pub(super) fn new(resolver: Box<dyn Resolve>) -> Self {
+    pub(super) fn new(resolver: Box<dyn Resolve>, strict: bool) -> Self {
         Self {
             resolver,
+            strict,
             under_way: Mutex::default(),
             known: Mutex::default(),
             probed: tokio::sync::Mutex::default(),
@@ -86,17 +96,22 @@ impl Lookups {
     /// All addresses of `host`, IPv4 first.
     pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         let _under_way = UnderWay::begin(self, host);
-        match self.resolver.resolve(host).await {
-            Ok(addresses) => {
-                if !is_local(host) {
-                    *lock(&self.known) = Some(host.to_owned());
-                }
-                Ok(addresses)
+        match self.resolved(host).await {
+            Err(Unresolved::Unanswered) if !self.works().await => {
+                return Err(HostFault::NameServers.into());
             }
-            Err(Unresolved::NotFound) => Err(Failure::HostNotFound),
-            Err(Unresolved::Exhausted) => Err(HostFault::Exhausted.into()),
-            Err(Unresolved::Unanswered) => Err(self.unanswered().await),
+            Err(Unresolved::Unanswered) => self.resolved(host).await,
+            resolved => resolved,
         }
+        .map_err(Failure::from)
+    }
+
+    async fn resolved(&self, host: &str) -> Result<Vec<IpAddr>, Unresolved> {
+        let addresses = self.resolver.resolve(host).await?;
+        if !self.strict && !is_local(host) {
+            *lock(&self.known) = Some(host.to_owned());
+        }
+        Ok(addresses)
     }
 
     /// Whether somebody waits for the addresses of `host`.
@@ -104,26 +119,45 @@ impl Lookups {
         lock(&self.under_way).contains_key(host)
     }
 
-    /// Whose fault it is that a look-up was not answered up to now.
-    pub(super) async fn unanswered(&self) -> Failure {
+    /// Whose fault it is that a look-up of `host` was not answered in an attempt's time.
+    pub(super) async fn unanswered(&self, host: &str) -> Failure {
+        if !self.works().await {
+            return HostFault::NameServers.into();
+        }
+        match timeout(LATE_LIMIT, self.resolved(host)).await {
+            // There is no time left to make use of it.
+            Ok(Ok(_)) => HostFault::NameServers.into(),
+            Ok(Err(unresolved)) => unresolved.into(),
+            Err(_) => Unresolved::Unanswered.into(),
+        }
+    }
+
+    /// Whether our own name servers work from now on.
+    async fn works(&self) -> bool {
         let since = Instant::now();
         let mut probed = self.probed.lock().await;
         // What was asked before does not tell how it is now; what somebody else has asked since does.
-        let answers = match *probed {
-            Some((at, answers)) if at >= since => answers,
-            _ => {
-                let known = lock(&self.known).clone();
-                let at = Instant::now();
-                let probe = timeout(PROBE_LIMIT, self.resolver.answers(known.as_deref()));
-                let answers = probe.await.unwrap_or(false);
-                *probed = Some((at, answers));
-                answers
-            }
-        };
-        if answers {
-            Failure::Dns
-        } else {
-            HostFault::NameServers.into()
+        if let Some((at, answers)) = *probed
+            && at >= since
+        {
+            return answers;
+        }
+        let known = lock(&self.known).clone();
+        let at = Instant::now();
+        let probe = timeout(PROBE_LIMIT, self.resolver.answers(known.as_deref()));
+        let answers = probe.await.unwrap_or(false);
+        *probed = Some((at, answers));
+        answers
+    }
+}
+
+/// Of a name servers' answer that counts, because they work.
+impl From<Unresolved> for Failure {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::NotFound => Self::HostNotFound,
+            Unresolved::Unanswered => Self::Dns,
+            Unresolved::Exhausted => HostFault::Exhausted.into(),
         }
     }
 }
@@ -258,8 +292,15 @@ impl Resolve for SystemResolver {
                 None => false,
             }
         };
+        let unasked = async {
+            let label = u64::from_be_bytes(random::bytes());
+            match absolute(&format!("rung-{label:016x}.{UNASKED}")) {
+                Some(unasked) => self.is_answered(unasked, RecordType::A).await,
+                None => false,
+            }
+        };
         select! {
-            true = self.is_answered(Name::root(), RecordType::SOA) => true,
+            true = unasked => true,
             true = known => true,
             else => false,
         }

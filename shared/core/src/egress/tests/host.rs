@@ -33,6 +33,29 @@ async fn a_look_up_that_fails_is_judged_by_what_else_the_name_servers_answer() {
     }
 }
 
+/// The name servers were out of order when the name was looked up, and work again when they are asked whether they do.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_outage_is_no_receivers_fault() {
+    let receiver = Receiver::willing().await;
+    let post = outgoing(&format!("http://host.example:{}/", receiver.address.port()));
+    let names = Names::failing_once(LOOPBACK);
+    names.works(true);
+    let client = client_with(names, RootCertStore::empty());
+    assert_eq!(client.post_alone(&post).await.unwrap().status, 200);
+    // The attempt's time was over before.
+    let names = Names::all(LOOPBACK).hanging_once();
+    names.works(true);
+    let client = client_with(names, RootCertStore::empty());
+    let failure = client.post_alone(&post).await.unwrap_err();
+    assert_eq!(failure, NAME_SERVERS);
+    // What they say then counts.
+    let names = Names::none().hanging_once();
+    names.works(true);
+    let client = client_with(names, RootCertStore::empty());
+    let failure = client.post_alone(&post).await.unwrap_err();
+    assert_eq!(failure, Failure::HostNotFound);
+}
+
 /// However long a name server's silence, it is not the receiver's time-out.
 #[tokio::test(start_paused = true)]
 async fn silence_of_our_own_name_servers_is_not_the_receivers_time_out() {
@@ -90,7 +113,7 @@ async fn a_receiver_that_falls_silent_over_a_kept_connection_has_its_own_time_ou
 #[tokio::test(start_paused = true)]
 async fn name_servers_are_asked_once_for_all_that_fail_together_and_anew_afterwards() {
     let names = Names::failing();
-    let lookups = Lookups::new(Box::new(names.clone()));
+    let lookups = Lookups::new(Box::new(names.clone()), false);
     let all = (0..100).map(|host| {
         let lookups = &lookups;
         async move { lookups.addresses(&format!("{host}.example")).await }
@@ -158,7 +181,7 @@ const REFUSED: u8 = 5;
 #[tokio::test(start_paused = true)]
 async fn ipv6_addresses_are_not_waited_for_once_there_are_others() {
     let resolver = name_server_of(|_, is_ipv4| is_ipv4.then_some(0)).await;
-    let lookups = Lookups::new(Box::new(resolver));
+    let lookups = Lookups::new(Box::new(resolver), false);
     let started = Instant::now();
     assert_eq!(lookups.addresses("host.example").await, Ok(vec![LOOPBACK]));
     assert!(started.elapsed() <= Duration::from_millis(300));
@@ -168,7 +191,7 @@ async fn ipv6_addresses_are_not_waited_for_once_there_are_others() {
 #[tokio::test]
 async fn names_that_are_no_host_names_by_the_letter_resolve() {
     let resolver = name_server(|_| Some(0)).await;
-    let lookups = Lookups::new(Box::new(resolver));
+    let lookups = Lookups::new(Box::new(resolver), false);
     for name in [
         "my_app",
         "my_app.",
@@ -207,14 +230,33 @@ async fn only_name_servers_that_answer_nothing_are_to_blame() {
             _ => of_all_else,
         })
         .await;
-        let lookups = Lookups::new(Box::new(resolver));
+        let lookups = Lookups::new(Box::new(resolver), false);
         let found = lookups.addresses("host.example").await;
         assert_eq!(found, expected, "{of_host:?} {of_all_else:?}");
     });
     join_all(cases).await;
 }
 
-/// Some name servers refuse to speak of the root. That they still know another name is enough.
+/// They answer what they know by heart, whatever has become of those that they ask themselves.
+#[tokio::test]
+async fn name_servers_that_reach_no_others_are_to_blame() {
+    let is_cut_off = Arc::new(AtomicBool::new(false));
+    let cut_off = Arc::clone(&is_cut_off);
+    let resolver = name_server(move |name| match name {
+        "" | "known.example." => Some(0),
+        _ if cut_off.load(Ordering::SeqCst) => Some(SERVFAIL),
+        _ => Some(NXDOMAIN),
+    })
+    .await;
+    let lookups = Lookups::new(Box::new(resolver), true);
+    lookups.addresses("known.example").await.unwrap();
+    is_cut_off.store(true, Ordering::SeqCst);
+    for host in ["one.example", "other.example"] {
+        assert_eq!(lookups.addresses(host).await, Err(NAME_SERVERS));
+    }
+}
+
+/// In a network of its own, names outside are not known. That its name servers still know another name is enough.
 #[tokio::test]
 async fn a_name_that_was_known_before_shows_that_name_servers_work() {
     let down = Arc::new(AtomicBool::new(false));
@@ -225,7 +267,7 @@ async fn a_name_that_was_known_before_shows_that_name_servers_work() {
         _ => Some(REFUSED),
     })
     .await;
-    let lookups = Lookups::new(Box::new(resolver));
+    let lookups = Lookups::new(Box::new(resolver), false);
     let found = lookups.addresses("broken.example").await;
     assert_eq!(found, Err(NAME_SERVERS), "nothing was ever answered");
     lookups.addresses("known.example").await.unwrap();
@@ -240,7 +282,7 @@ async fn a_name_that_was_known_before_shows_that_name_servers_work() {
 #[tokio::test]
 async fn a_local_name_shows_nothing_of_name_servers() {
     let resolver = name_server(|name| (name != "localhost.").then_some(REFUSED)).await;
-    let lookups = Lookups::new(Box::new(resolver));
+    let lookups = Lookups::new(Box::new(resolver), false);
     lookups.addresses("localhost").await.unwrap();
     let found = lookups.addresses("host.example").await;
     assert_eq!(found, Err(NAME_SERVERS));

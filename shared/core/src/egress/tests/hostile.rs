@@ -124,7 +124,8 @@ async fn a_name_server_that_never_answers_costs_the_time_out() {
     let start = Instant::now();
     let failure = client.post_alone(&post).await.unwrap_err();
     assert_eq!(failure, Failure::Dns);
-    assert!(start.elapsed() < TIMEOUT + SLACK);
+    // Whose fault that is takes as long again as this, and none of the receiver's time.
+    assert!(start.elapsed() < TIMEOUT + Duration::from_secs(3));
 }
 
 /// Posts to a receiver that sends `at_once`, and then one byte of `slowly` a second, over and over; how long that takes.

@@ -127,6 +127,8 @@ pub(super) async fn until(condition: impl Fn() -> bool) {
 /// A name server that gives one answer after the other, then the last one for ever. Without any it hangs.
 #[derive(Clone, Default)]
 pub(super) struct Names {
+    /// How many questions it does not answer before that.
+    hangs: usize,
     answers: Vec<Result<Vec<IpAddr>, Unresolved>>,
     asked: Arc<AtomicUsize>,
     /// Whether it answers when it is asked for something else.
@@ -141,6 +143,11 @@ impl Names {
         Self::default()
     }
 
+    /// The same, when it answers the second question.
+    pub(super) fn hanging_once(self) -> Self {
+        Self { hangs: 1, ..self }
+    }
+
     pub(super) fn none() -> Self {
         Self {
             answers: vec![Err(Unresolved::NotFound)],
@@ -152,6 +159,14 @@ impl Names {
     pub(super) fn failing() -> Self {
         Self {
             answers: vec![Err(Unresolved::Unanswered)],
+            ..Self::default()
+        }
+    }
+
+    /// One that cannot tell at first, and answers the second question.
+    pub(super) fn failing_once(address: IpAddr) -> Self {
+        Self {
+            answers: vec![Err(Unresolved::Unanswered), Ok(vec![address])],
             ..Self::default()
         }
     }
@@ -191,7 +206,9 @@ impl Names {
 impl Resolve for Names {
     async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Unresolved> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
-        match self.answers.get(asked).or_else(|| self.answers.last()) {
+        let answer = asked.checked_sub(self.hangs);
+        let answer = answer.and_then(|at| self.answers.get(at).or(self.answers.last()));
+        match answer {
             Some(answer) => answer.clone(),
             None => pending().await,
         }
