@@ -235,7 +235,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> 
             let quoted = key.strip_prefix('"').and_then(|key| key.strip_suffix('"'));
             quoted.unwrap_or(key)
         })
-        .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+        .filter(|key| (1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()))
+        // A header's value may have tabs.
+        .filter(|key| !key.contains('\t'));
     key.map(|key| Some(key.to_owned())).ok_or_else(|| {
         let problem = format!("must be 1 to {IDEMPOTENCY_KEY_BYTES} printable ASCII characters");
         ApiError::of_field(Code::InvalidRequest, "Idempotency-Key", problem)
@@ -330,7 +332,7 @@ async fn read_bytes(body: Body, most: usize) -> Result<Bytes, ApiError> {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(ApiError::new(
-            Code::InvalidJson,
+            Code::MalformedRequest,
             "the body is incomplete or does not match its headers",
         )),
     }

@@ -7,6 +7,8 @@ use rung_tests::{Answer, Receiver, Rung, Tenant, eventually};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use crate::RUNG;
@@ -96,6 +98,34 @@ async fn few_descriptors_are_shared_out_and_nobody_is_blamed_for_them() {
     let limited = Limited::new("-n 256").await;
     let rung = Rung::start(&limited.exe, &[]).await;
     a_hanging_receiver_costs_others_nothing(&rung).await;
+}
+
+/// Clients that are refused, and stay, have no more descriptors than any others: half of the clients' for one address.
+#[tokio::test]
+async fn refused_clients_that_stay_keep_to_their_descriptors() {
+    const OF_AN_ADDRESS: usize = (256 - 64) / 4;
+    let limited = Limited::new("-n 256").await;
+    let rung = Rung::start(&limited.exe, &[]).await;
+    let open = || {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", rung.pid()));
+        descriptors.unwrap().count()
+    };
+    // Its databases are open by now.
+    Tenant::create(&rung, "t", "standard").await;
+    let before = open();
+    let head = format!("GET /v1/health HTTP/1.1\r\nx: {}", "x".repeat(200_000));
+    let mut refused = Vec::new();
+    for _ in 0..4 * OF_AN_ADDRESS {
+        let mut stream = TcpStream::connect(rung.addr()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The refusal is there, and it waits for the rest.
+        stream.read_u8().await.unwrap();
+        refused.push(stream);
+        // One more is that of whoever comes next.
+        let of_clients = open() - before;
+        assert!(of_clients <= OF_AN_ADDRESS + 1, "{of_clients}");
+    }
+    assert_eq!(refused.len(), 4 * OF_AN_ADDRESS);
 }
 
 /// More webhooks at once than there are descriptors, at receivers that take their time.

@@ -2,7 +2,8 @@
 //!
 //! There is a bound to all of them, and one address may have half as many. At a bound the connection makes room whose client has
 //! been silent longest: it has neither sent nor taken a byte since, and it is its turn, as it owes a request, the rest of one, or
-//! the taking of an answer. A connection whose request is being worked on is never given up for another.
+//! the taking of an answer. A connection whose request is being worked on is never given up for another. The new one waits until the
+//! old one is closed: there are never more descriptors than places.
 
 use std::{
     collections::HashMap,
@@ -44,14 +45,18 @@ pub(super) struct Client {
     /// Whether it has said all of a request and waits for the answer.
     waits: AtomicBool,
     given_up: Notify,
+    /// Whether its connection is closed.
+    gone: Notify,
 }
 
-/// A connection's place among the others, until dropped.
+/// A connection's place among the others, until dropped, which is when the connection is closed.
 #[derive(Debug)]
 pub(super) struct Place {
     connections: Connections,
     number: u64,
     pub(super) client: Arc<Client>,
+    /// Who had it before, and may still be there.
+    before: Option<Arc<Client>>,
 }
 
 impl Connections {
@@ -69,11 +74,13 @@ impl Connections {
         let inner = &*self.0;
         let mut open = self.open();
         let of_peer = open.by_peer.get(&peer).copied().unwrap_or_default();
-        if of_peer >= inner.most.div_ceil(2) {
-            open.give_up_one(|client| client.peer == peer)?;
+        let before = if of_peer >= inner.most.div_ceil(2) {
+            Some(open.give_up_one(|client| client.peer == peer)?)
         } else if open.clients.len() >= inner.most {
-            open.give_up_one(|_| true)?;
-        }
+            Some(open.give_up_one(|_| true)?)
+        } else {
+            None
+        };
         let number = open.next;
         open.next += 1;
         let client = Arc::new(Client {
@@ -82,6 +89,7 @@ impl Connections {
             steps: Arc::clone(&inner.steps),
             waits: AtomicBool::new(false),
             given_up: Notify::new(),
+            gone: Notify::new(),
         });
         open.clients.insert(number, Arc::clone(&client));
         *open.by_peer.entry(peer).or_default() += 1;
@@ -89,6 +97,7 @@ impl Connections {
             connections: self.clone(),
             number,
             client,
+            before,
         })
     }
 
@@ -104,16 +113,17 @@ impl Connections {
 
 impl Open {
     /// Gives up the longest silent client of those that may be.
-    fn give_up_one(&mut self, may_be: impl Fn(&Client) -> bool) -> Option<()> {
+    fn give_up_one(&mut self, may_be: impl Fn(&Client) -> bool) -> Option<Arc<Client>> {
         let silent = self
             .clients
             .iter()
             .filter(|(_, client)| may_be(client) && !client.waits.load(Ordering::Relaxed));
         let (&number, client) =
             silent.min_by_key(|(_, client)| client.last_step.load(Ordering::Relaxed))?;
+        let client = Arc::clone(client);
         client.given_up.notify_one();
         self.remove(number);
-        Some(())
+        Some(client)
     }
 
     fn remove(&mut self, number: u64) {
@@ -129,9 +139,20 @@ impl Open {
     }
 }
 
+impl Place {
+    /// Waits until the connection is closed that has made room.
+    pub(super) async fn is_free(&mut self) {
+        if let Some(before) = &self.before {
+            before.gone.notified().await;
+            self.before = None;
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.connections.open().remove(self.number);
+        self.client.gone.notify_one();
     }
 }
 
@@ -184,11 +205,13 @@ mod tests {
         // The first is no longer the most silent, the second waits for its answer.
         places[0].client.has_moved();
         places[1].client.has_said_all();
-        let fifth = connections.admit(peer(4)).unwrap();
+        let mut fifth = connections.admit(peer(4)).unwrap();
         let given_up: Vec<_> = places.iter().map(is_given_up).collect();
         assert_eq!(given_up, [false, false, true, false]);
         // Its end is not the end of another.
+        assert!(fifth.is_free().now_or_never().is_none());
         drop(places);
+        assert!(fifth.is_free().now_or_never().is_some());
         assert_eq!(connections.open().clients.len(), 1);
         drop(fifth);
         assert_eq!(connections.open().clients.len(), 0);

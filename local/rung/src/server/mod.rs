@@ -53,8 +53,9 @@ const HEADERS: usize = 100;
 const FINISH_LIMIT: Duration = Duration::from_secs(15);
 /// How long to wait when the system has no descriptor for one more connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Connections that are told at once that there is no room; others are closed without a word.
-const TURNED_AWAY: usize = 64;
+/// Connections that are told at once that there is no room; others are closed without a word. They have no places, so they must be
+/// few among the descriptors that are kept back.
+const TURNED_AWAY: usize = 16;
 
 /// Serves at most so many connections until `stop`, then finishes what is under way.
 pub(crate) async fn serve(
@@ -104,7 +105,11 @@ pub(crate) async fn serve(
         out_of_descriptors = false;
         // Answers are single small writes; nothing is gained by waiting for more. A connection that refuses works as well.
         let _ = stream.set_nodelay(true);
-        if let Some(place) = connections.admit(peer.ip()) {
+        if let Some(mut place) = connections.admit(peer.ip()) {
+            tokio::select! {
+                () = place.is_free() => {}
+                () = &mut stop => break,
+            }
             tokio::spawn(
                 server
                     .clone()
@@ -187,10 +192,12 @@ impl Server {
         };
         let Err(error) = ended else { return };
         tracing::debug!(%error, "a connection broke");
-        if error.is_timeout() && wire.is_asking() {
-            wire::part(wire.into_stream(), Some(Code::RequestTimeout)).await;
-        } else if error.is_parse() {
-            wire::part(wire.into_stream(), None).await;
+        let last_word = (error.is_timeout() && wire.is_asking()).then_some(Code::RequestTimeout);
+        if last_word.is_some() || error.is_parse() {
+            tokio::select! {
+                () = wire::part(wire.into_stream(), last_word) => {}
+                () = client.given_up() => {}
+            }
         }
     }
 }
@@ -481,6 +488,17 @@ mod tests {
         let (answer, _) = rest(stream).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
         assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn chunks_that_are_none_are_no_http() {
+        let running = start().await;
+        let head = "POST /batch HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+        for chunks in ["zz\r\n{}\r\n", "2\r\n{}no end\r\n", "-2\r\n{}\r\n"] {
+            let stream = said_after_an_exchange(running.address, &format!("{head}{chunks}")).await;
+            let (answer, _) = rest(stream).await;
+            assert_refused(&answer, "400 Bad Request", "malformed_request");
+        }
     }
 
     #[tokio::test]
