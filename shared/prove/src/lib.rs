@@ -16,7 +16,7 @@ use rung_core::{
     flow::{
         FlowError,
         accept::Refusal,
-        post::{Poster, Trial, Tried, url_on_the_wire, without_secrets},
+        post::{Poster, Trial, Tried, url_on_the_wire},
     },
 };
 use rung_dialect::{Dialect, SignInput, SignedRequest, statuses};
@@ -281,7 +281,7 @@ impl Course<'_> {
     fn accepts(&self, check: Check, tried: &Tried) -> Finding {
         let finding = passed(check, tried);
         let status = match &tried.answer {
-            Err(failure) => return finding.failed(self.told(failure), mend_of(failure)),
+            Err(failure) => return finding.failed(failure.to_string(), mend_of(failure)),
             Ok(status) if self.of.dialect.is_success(status.as_u16()) => return finding,
             Ok(status) => status,
         };
@@ -331,7 +331,7 @@ impl Course<'_> {
         let finding = passed(forgery.check(), tried);
         match &tried.answer {
             Err(failure) => finding.failed(
-                self.told(failure),
+                failure.to_string(),
                 "answer 401 to what does not verify, also when it cannot be read",
             ),
             Ok(status) if self.of.dialect.is_success(status.as_u16()) => finding.failed(
@@ -348,10 +348,6 @@ impl Course<'_> {
             ),
             Ok(_) => finding,
         }
-    }
-
-    fn told(&self, failure: &Failure) -> String {
-        without_secrets(self.of.webhook, failure.to_string())
     }
 }
 

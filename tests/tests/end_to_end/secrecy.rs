@@ -1,7 +1,7 @@
 //! What the process writes helps the operator and gives nothing away.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use rung_tests::{Receiver, Tenant};
+use rung_tests::{Answer, Receiver, Tenant};
 use serde_json::json;
 
 use crate::rung;
@@ -99,15 +99,23 @@ async fn secrets_are_shown_once() {
 #[tokio::test]
 async fn the_files_of_the_database_give_no_secret_away() {
     let mut rung = rung(&[]).await;
-    let receiver = Receiver::always(500).await;
+    // It echoes what it gets: a page with the credentials in it, and a header.
+    let receiver = Receiver::start(|received| {
+        let echoed = received.header("authorization").unwrap_or_default();
+        let page = echoed.replace('&', "&amp;").replace('<', "&lt;");
+        Answer::status(500)
+            .header("x-echo", echoed)
+            .body(format!("<p>unknown: {page}</p>"))
+    })
+    .await;
     let tenant = Tenant::create(&rung, "t", "standard").await;
     let request = json!({
         "url": receiver.url("/"), "events": ["*"], "secret": "whsec_R2l2ZW5CeVRoZW1TZWxmLTEyMzQ1Njc4OTA=",
-        "secret_headers": {"Authorization": "Bearer token-of-theirs-91ab"},
+        "secret_headers": {"Authorization": "Bearer token-of<theirs&91ab"},
     });
     let webhook = tenant.webhook_with(request).await;
     let mut secrets = vec![tenant.key.clone(), webhook.secret.clone()];
-    secrets.push("token-of-theirs-91ab".to_owned());
+    secrets.push("token-of<theirs&91ab".to_owned());
     let (certificate, key) = client_certificate();
     let request = json!({
         "url": "https://127.0.0.1:9/", "events": ["*"],
@@ -126,7 +134,17 @@ async fn the_files_of_the_database_give_no_secret_away() {
         );
     }
     let event = tenant.publish("a.b", json!({"n": 1})).await;
-    webhook.until_attempts(&event.id, 1).await;
+    let attempts = webhook.until_attempts(&event.id, 1).await;
+    // The files have exchanges packed, so they are read as they are stored, in the one way that there is.
+    let log = webhook.log(&attempts[0]).await;
+    let shown = "[the value of Authorization]";
+    assert_eq!(log["response"]["headers"]["x-echo"], shown);
+    assert_eq!(log["response"]["body"], format!("<p>unknown: {shown}</p>"));
+    let log = log.to_string();
+    assert!(
+        secrets.iter().all(|secret| !log.contains(&**secret)),
+        "{log}"
+    );
     rung.terminate().await;
 
     let mut files = 0;

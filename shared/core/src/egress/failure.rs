@@ -299,6 +299,15 @@ impl Failure {
         }
     }
 
+    /// The same, with what `quoted` makes of the receiver's own words in it.
+    #[must_use]
+    pub(crate) fn quoting(mut self, quoted: impl FnOnce(String) -> String) -> Self {
+        if let Self::ClosedEarly { beginning } | Self::Protocol { beginning } = &mut self {
+            *beginning = quoted(std::mem::take(beginning));
+        }
+        self
+    }
+
     /// A failure of TLS, if `error` carries one. `presents` says whether the receiver was shown a certificate if it asked for one.
     pub(super) fn from_tls(error: &io::Error, presents: bool) -> Option<Self> {
         let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;

@@ -28,6 +28,7 @@ mod pause;
 pub mod pending;
 pub mod post;
 pub mod recover;
+mod secrets;
 mod settle;
 mod shown;
 mod stats_buffer;

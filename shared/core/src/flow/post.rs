@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use rung_base::{chance as random, clock::Clock};
 use rung_dialect::{CHALLENGE_TYPE, Dialect, Fields, HeaderFault, SignInput, SignedRequest};
-use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
@@ -14,6 +13,7 @@ use uuid::Uuid;
 use super::{
     FlowError,
     in_flight::{InFlight, Place},
+    secrets::Secrets,
     settle::is_gone,
     shown,
 };
@@ -29,8 +29,6 @@ use crate::{
     limits::SLOT_AND_POST_TIME,
 };
 
-/// Shortest value of a secret header that is looked for in an answer, in bytes.
-const ECHOED_SECRET_BYTES: usize = 6;
 /// The header that marks a test.
 const TEST: HeaderName = HeaderName::from_static("rung-test");
 /// How much of a redirect's target is told, in characters.
@@ -263,7 +261,7 @@ impl Poster {
                     named(answer.status)
                 ),
                 Ok(answer) => refusal(answer, webhook, sent.outgoing.as_ref()),
-                Err(failure) => without_secrets(webhook, failure.to_string()),
+                Err(failure) => failure.to_string(),
             }),
             error_code: (!succeeded).then(|| match answer {
                 Ok(_) => ErrorCode::Status,
@@ -321,7 +319,7 @@ impl Poster {
     /// alone: it is asked once more with that one, within what is left of the time-out.
     async fn send(&self, post: &Post<'_>, slot: &Slot) -> Sent {
         let started = Instant::now();
-        let first = self.send_once(post.outgoing(), slot).await;
+        let first = self.send_once(post, slot).await;
         let is_genuine = !matches!(post.kind, Kind::Forged(_));
         let other = post.dialect.second_secret(&post.input);
         let Some(other) = other.filter(|_| is_genuine) else {
@@ -339,7 +337,7 @@ impl Poster {
             timeout: post.timeout.saturating_sub(started.elapsed()),
             ..*post
         };
-        let second = self.send_once(second.outgoing(), slot).await;
+        let second = self.send_once(&second, slot).await;
         match &second.answer {
             // The receiver did not hear the other secret: this is no refusal of it.
             Ok(_) | Err(Failure::Host(_)) => Sent {
@@ -351,11 +349,16 @@ impl Poster {
         }
     }
 
-    async fn send_once(&self, outgoing: Result<Outgoing, Failure>, slot: &Slot) -> Sent {
-        let (outgoing, answer) = match outgoing {
+    async fn send_once(&self, post: &Post<'_>, slot: &Slot) -> Sent {
+        let (outgoing, answer) = match post.outgoing() {
             Ok(outgoing) => {
                 let answer = self.transport.post(&outgoing, slot).await;
-                (Some(outgoing), answer)
+                // A failure is told in many places, with what the receiver has said in it.
+                let without = |said| Secrets::of(post.webhook).taken_out_of_beginning(said);
+                (
+                    Some(outgoing),
+                    answer.map_err(|failure| failure.quoting(without)),
+                )
             }
             Err(failure) => (None, Err(failure)),
         };
@@ -535,7 +538,7 @@ fn leads_to(answer: &Answer, webhook: &Webhook, outgoing: Option<&Outgoing>) -> 
         .join(&given)
         .map_or_else(|_| given.into_owned(), String::from);
     // What is cut off in the middle would not be found any more.
-    let to = without_secrets(webhook, to);
+    let to = Secrets::of(webhook).taken_out_of(to);
     Some(to.chars().take(TOLD_URL_CHARS).collect())
 }
 
@@ -584,11 +587,19 @@ fn retry_after_ms(answer: &Answer, wall_ms: u64) -> Option<u64> {
 fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answer>) -> Exchange {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let sent = outgoing.into_iter().flat_map(|outgoing| &outgoing.headers);
-    let body = answer.map(shown::body).unwrap_or_default();
+    let secrets = Secrets::of(webhook);
+    let body = answer.map_or_else(String::new, |answer| {
+        let (body, is_whole) = shown::body(answer);
+        if is_whole {
+            secrets.taken_out_of(body)
+        } else {
+            secrets.taken_out_of_beginning(body)
+        }
+    });
     let received = answer.into_iter().flat_map(|answer| &answer.headers);
     // What is cut off in the middle would not be found any more.
     let received = received
-        .map(|(name, value)| (name.to_string(), without_secrets(webhook, text(value))))
+        .map(|(name, value)| (name.to_string(), secrets.taken_out_of(text(value))))
         .collect();
     Exchange {
         // As it goes over the wire: with its path's characters escaped, its host in lower case.
@@ -602,71 +613,6 @@ fn exchange(webhook: &Webhook, outgoing: Option<&Outgoing>, answer: Option<&Answ
             })
             .collect(),
         response_headers: shown::headers(received),
-        response_body: without_secrets(webhook, body),
-    }
-}
-
-/// What a receiver has answered, without the webhook's secrets and the values of its secret headers: some receivers echo what they
-/// get, and some dialects send the secret itself.
-#[must_use]
-pub fn without_secrets(webhook: &Webhook, mut text: String) -> String {
-    let old = webhook.old_secrets.iter().map(|old| &old.secret);
-    for secret in old.chain([&webhook.secret]) {
-        text = without(text, secret.expose(), "[the secret]");
-    }
-    for (name, value) in &webhook.secret_headers {
-        let value = value.expose();
-        // Of `Bearer TOKEN`, the token alone may be echoed. What is shorter than a secret stands in other words.
-        for secret in [value, value.rsplit(' ').next().unwrap_or(value)] {
-            text = without(text, secret, &format!("[the value of {name}]"));
-        }
-    }
-    text
-}
-
-/// A text with other words in the place of a secret, however JSON or a form writes it.
-fn without(text: String, secret: &str, words: &str) -> String {
-    if secret.len() < ECHOED_SECRET_BYTES {
-        return text;
-    }
-    let mut json = Value::from(secret).to_string();
-    json.pop();
-    json.remove(0);
-    // As PHP writes JSON.
-    let php = json.replace('/', "\\/");
-    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    let percent = form.replace('+', "%20");
-    let spellings = [secret, &json, &php, &form, &percent];
-    spellings.iter().fold(text, |text, spelling| {
-        if text.contains(spelling) {
-            text.replace(spelling, words)
-        } else {
-            text
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_echoed_secret_is_found_however_it_is_written() {
-        let secret = r#"to/ken+"q\uot=="#;
-        for (written, shown) in [
-            (r#"got to/ken+"q\uot==."#, "got S."),
-            (r#"{"a":"to/ken+\"q\\uot=="}"#, r#"{"a":"S"}"#),
-            (r#"{"a":"to\/ken+\"q\\uot=="}"#, r#"{"a":"S"}"#),
-            ("a=to%2Fken%2B%22q%5Cuot%3D%3D&b=1", "a=S&b=1"),
-            ("to/ken", "to/ken"),
-        ] {
-            assert_eq!(without(written.to_owned(), secret, "S"), shown);
-        }
-        assert_eq!(without("a=a+b%20c".into(), "a b c d", "S"), "a=a+b%20c");
-        assert_eq!(
-            without("a+b+c a%20b%20c".into(), "a b c", "S"),
-            "a+b+c a%20b%20c"
-        );
-        assert_eq!(without("a+b+cd a%20b%20cd".into(), "a b cd", "S"), "S S");
+        response_body: body,
     }
 }

@@ -54,8 +54,9 @@ fn longest_value(received: &[(String, String)]) -> usize {
     usize::MAX
 }
 
-/// The beginning of the text of an answer's body, at most [`LOGGED_BODY_BYTES`]. A character that is cut in two is left out.
-pub(super) fn body(answer: &Answer) -> String {
+/// The beginning of the text of an answer's body, at most [`LOGGED_BODY_BYTES`], and whether that is all of it. A character that is cut
+/// in two is left out.
+pub(super) fn body(answer: &Answer) -> (String, bool) {
     let (bytes, is_whole) = unpacked(answer);
     let mut decoder = charset(&answer.headers).new_decoder();
     let mut text = String::with_capacity(
@@ -64,8 +65,10 @@ pub(super) fn body(answer: &Answer) -> String {
             .unwrap_or_default(),
     );
     let _ = decoder.decode_to_string(&bytes, &mut text, is_whole);
-    text.truncate(text.floor_char_boundary(LOGGED_BODY_BYTES));
-    text
+    let end = text.floor_char_boundary(LOGGED_BODY_BYTES);
+    let is_whole = is_whole && end == text.len();
+    text.truncate(end);
+    (text, is_whole)
 }
 
 /// The beginning of the body, unpacked if it says how, and whether that is all of it. What cannot be unpacked stays as it is.
@@ -191,6 +194,10 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+
+    fn body(answer: &Answer) -> String {
+        super::body(answer).0
+    }
 
     fn answer(headers: &[(HeaderName, &str)], body: &[u8]) -> Answer {
         let headers = headers.iter().cloned();
@@ -389,6 +396,22 @@ mod tests {
             let answer = answer(&[(header::CONTENT_TYPE, content_type)], bytes);
             assert_eq!(body(&answer), "café", "{content_type}");
         }
+    }
+
+    #[test]
+    fn a_body_says_whether_it_is_whole() {
+        let most = "x".repeat(LOGGED_BODY_BYTES);
+        for (text, is_whole) in [(most.clone(), true), (most + "x", false)] {
+            for answer in [
+                answer(&[], text.as_bytes()),
+                packed("gzip", text.as_bytes()),
+            ] {
+                assert_eq!(super::body(&answer).1, is_whole);
+            }
+        }
+        let mut broken_off = answer(&[], b"x");
+        broken_off.body_complete = false;
+        assert!(!super::body(&broken_off).1);
     }
 
     #[test]
