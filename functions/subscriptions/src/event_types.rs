@@ -32,7 +32,7 @@ use rung_dialect::{DEFAULT, Dialect, is_event_type, is_reserved_type};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::exported::Exported;
@@ -125,6 +125,13 @@ impl Types {
             Some(_) => Source::Tenant,
             None => Source::Deployment,
         }
+    }
+
+    /// What nobody can choose of a type of the caller's own that there is not yet.
+    fn view_to_be(&self, name: &str) -> Value {
+        let tenant = self.tenant.as_ref().map(TenantId::name);
+        let source = self.own_source().as_str();
+        json!({ "type": name, "tenant_id": tenant, "source": source, "aliases": [] })
     }
 
     fn view_of<'a>(&'a self, definition: &'a Definition, source: Source) -> EventTypeView<'a> {

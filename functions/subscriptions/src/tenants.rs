@@ -162,7 +162,7 @@ impl Whole {
             Some(dialect) => dialect,
             None => api.dialect(DEFAULT)?.clone(),
         };
-        let plan = fields.optional("plan", read::text(ID_CHARS));
+        let plan = fields.text("plan", ID_CHARS);
         plan::check(fields, &dialect, plan.as_deref());
         Ok(Self {
             name,
@@ -412,7 +412,7 @@ pub(crate) async fn update(
             );
             fields.problem("dialect", problem);
         }
-        let plan = fields.patch("plan", read::text(ID_CHARS));
+        let plan = fields.patch_text("plan", ID_CHARS);
         let retention_days = fields.patch("retention_days", retention_days(api));
         let metadata = fields.patch("metadata", |changes| {
             metadata(&merged(&present.metadata, changes))

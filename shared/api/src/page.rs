@@ -103,7 +103,10 @@ pub(super) fn order(fields: &mut Fields<'_>) -> Option<Order> {
 /// Reads `limit` off a query's fields: how many items at most.
 fn limit(fields: &mut Fields<'_>) -> usize {
     let limit = fields.optional("limit", |value| {
-        let limit = value.as_str().and_then(|text| text.parse().ok());
+        // A parser of numbers takes a sign, too.
+        let digits = value.as_str();
+        let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let limit = digits.and_then(|text| text.parse().ok());
         limit
             .filter(|limit| (1..=PAGE_MAX).contains(limit))
             .ok_or_else(|| format!("must be from 1 to {PAGE_MAX}"))

@@ -10,7 +10,7 @@ use rung_core::domain::tenant::Scope;
 use rung_dialect::limits::ID_CHARS;
 use serde_json::{Value, json};
 
-use super::{id, jobs, object, text, time, with};
+use super::{free_text, id, jobs, object, text, time, with};
 use crate::{plan::Changed, tenants::TenantView};
 
 pub(super) fn example() -> Value {
@@ -43,7 +43,7 @@ fn whole() -> Value {
         "name": { "description": "Its name.", "type": "string", "minLength": 1, "maxLength": NAME_CHARS },
         "dialect": text("What its new webhooks look like on the wire [default: `standard`].", ID_CHARS),
         "retention_days": retention(),
-        "plan": text("Its plan, one of the dialect's where that names any; a dialect may have webhooks for some plans only.", ID_CHARS),
+        "plan": free_text("Its plan, one of the dialect's where that names any; a dialect may have webhooks for some plans only.", ID_CHARS),
         "metadata": metadata(),
     })
 }
@@ -181,7 +181,7 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
                 "maxLength": ID_CHARS,
             },
             "retention_days": retention(),
-            "plan": text("A new plan; null clears it.", ID_CHARS),
+            "plan": free_text("A new plan; null clears it.", ID_CHARS),
             "metadata": metadata(),
             "id": { "description": "As it is.", "type": ["string", "null"] },
             "created_at": { "description": "As it is.", "type": ["string", "null"] },

@@ -38,7 +38,10 @@ impl Whole {
         let beneath = types.beneath(name);
         let mut fields = Fields::of(body)?;
         let shown = types.view(name);
-        let shown = shown.and_then(|shown| serde_json::to_value(shown).ok());
+        let shown = shown.map_or_else(
+            || Some(types.view_to_be(name)),
+            |shown| serde_json::to_value(shown).ok(),
+        );
         let settled = ["type", "tenant_id", "source", "aliases"].map(ReadOnly::Settled);
         read_only::check(&mut fields, &settled, shown.as_ref());
         let counted = [ReadOnly::Number("schema_version")];

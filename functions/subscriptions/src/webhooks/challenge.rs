@@ -61,6 +61,8 @@ pub(crate) async fn verify(
         state.check_plan(&caller.tenant)?;
     }
     state.admit(&caller, &id, ByHand::Test).await?;
+    let record = caller.record(Action::WebhookChallenged, webhook.id.as_str());
+    state.api.store.record(&record).await?;
     ask(&state, &webhook).await?;
     if !demanded {
         return shown(&state, &webhook).await;

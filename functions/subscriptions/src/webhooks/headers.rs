@@ -104,19 +104,22 @@ impl OwnHeaders {
         }
         // Answers list the names of `secret_headers`: whoever sends back what was read changes nothing.
         let names = Json::Array((secret_headers.keys().cloned().map(Json::String)).collect());
-        let is_as_read = fields.given("secret_headers") == Some(&names);
         let headers = read_map(fields, "headers", given, dialect, headers, |value| value);
-        let secret_headers = if is_as_read {
-            secret_headers
-        } else {
-            read_map(
+        let secret_headers = match fields.given("secret_headers") {
+            Some(as_read) if *as_read == names => secret_headers,
+            Some(Json::Array(_)) if present.is_some() => {
+                let problem = "lists other names than those that the webhook has now; leave it out, or give an object of names and values";
+                fields.problem("secret_headers", problem);
+                secret_headers
+            }
+            _ => read_map(
                 fields,
                 "secret_headers",
                 given,
                 dialect,
                 secret_headers,
                 Secret::new,
-            )
+            ),
         };
         let own = Self {
             headers,

@@ -1,5 +1,6 @@
 //! The ownership challenge: no events before the endpoint has echoed a token.
 
+use rung_core::egress::Failure;
 use rung_dialect::{Dialects, VerifyInput};
 use serde_json::{Value, json};
 
@@ -129,6 +130,35 @@ async fn a_challenge_that_cannot_be_sent_says_nothing_of_the_endpoint() {
     world.cut_off(false);
     let verified = verify(&world, &tenant, &path).await;
     assert_eq!(verified.data(200)["webhook"]["status"], "active");
+}
+
+/// Something is sent, whatever comes of it: who asked for that is known, and a secret that comes back is not shown.
+#[tokio::test(start_paused = true)]
+async fn a_challenge_that_fails_is_in_the_audit_log_and_shows_no_secret() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = challenged(&world, &tenant, "https://example.com/hook").await;
+    let secret = json!({"secret_headers": {"Authorization": "Bearer token-of-the-receiver"}});
+    world.send(&tenant, "PATCH", &path, secret).await.data(200);
+    let beginning = r"Bearer token-of-the-receiver\r\n\r\nBearer token-of-th".to_owned();
+    world.fail(Failure::Protocol { beginning });
+    let refused = verify(&world, &tenant, &path).await;
+    refused.assert_error(422, "challenge_failed");
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    let shown =
+        r#"It began with "[the value of Authorization]\r\n\r\n[the value of Authorization]"."#;
+    assert!(message.ends_with(shown), "{message}");
+    let audit = world
+        .get(
+            &tenant,
+            "/v1/audit?action=webhook.challenged,webhook.verified",
+        )
+        .await;
+    let entries = audit.data(200)["entries"].as_array().unwrap().clone();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!(entries[0]["action"], "webhook.challenged");
+    let id = path.strip_prefix("/v1/webhooks/");
+    assert_eq!(entries[0]["target"]["id"].as_str(), id);
 }
 
 #[tokio::test(start_paused = true)]

@@ -745,6 +745,34 @@ async fn a_definition_that_cannot_be_used_is_refused_by_its_place() {
 }
 
 /// A type that ends with `schema` looked like the schema of another one by its path once; there is no such path.
+/// What nobody can choose may be given as it is, or as it will be, and not otherwise.
+#[tokio::test(start_paused = true)]
+async fn members_of_a_new_type_that_nobody_chooses_are_as_they_will_be() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let operator = As::operator();
+    let path = "/v1/event-types/a.b";
+    let own = json!({"type": "a.b", "tenant_id": null, "source": "deployment", "aliases": []});
+    // The operator's type is there when the tenant says something of it.
+    for caller in [&operator, &tenant] {
+        for (field, other) in [
+            ("source", json!("tenant")),
+            ("tenant_id", json!("acme")),
+            ("type", json!("a.c")),
+            ("aliases", json!(["a.c"])),
+        ] {
+            let refused = world.send(caller, "PUT", path, json!({field: other})).await;
+            refused.assert_error(422, "read_only");
+            assert_eq!(refused.fields(), [field]);
+        }
+        let made = world.send(caller, "PUT", path, own.clone()).await;
+        assert!(made.status < 300, "{}", made.body);
+    }
+    let own = json!({"type": "c.d", "tenant_id": "acme", "source": "tenant", "aliases": []});
+    let made = world.send(&tenant, "PUT", "/v1/event-types/c.d", own).await;
+    made.data(201);
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_type_is_called_schema() {
     let world = World::new().await;

@@ -467,6 +467,21 @@ async fn the_same_key_elsewhere_is_another_key() {
 
 /// What was refused did nothing: the mended request may have the same key.
 #[tokio::test(start_paused = true)]
+async fn a_key_is_printable() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    for key in ["a\tb", "\"a\tb\"", "\"\"", &"x".repeat(256)] {
+        let refused = raw(&world, &tenant, key, "/v1/events", "{}").await;
+        refused.assert_error(422, "invalid_request");
+        assert!(
+            refused.body.contains(r#""field":"Idempotency-Key""#),
+            "{}",
+            refused.body
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_leaves_the_key_free() {
     let world = World::still().await;
     let tenant = world.tenant("acme", "standard", "pro").await;

@@ -414,7 +414,6 @@ async fn a_change_merges_headers_and_secret_headers() {
             json!({"secret_headers": {"x-b": "k"}}),
             ["secret_headers.x-b"],
         ),
-        (json!({"secret_headers": ["Cookie"]}), ["secret_headers"]),
         (
             json!({"secret_headers": {"Host": "h"}}),
             ["secret_headers.Host"],
@@ -428,6 +427,15 @@ async fn a_change_merges_headers_and_secret_headers() {
         refused.assert_error(422, "invalid_request");
         assert_eq!(refused.fields(), fields);
     }
+    // The names of another time.
+    let refused = change(json!({"secret_headers": ["Cookie"]})).await;
+    refused.assert_error(422, "invalid_request");
+    let details = json!([{
+        "field": "secret_headers",
+        "code": "invalid",
+        "problem": "lists other names than those that the webhook has now; leave it out, or give an object of names and values",
+    }]);
+    assert_eq!(refused.body["error"]["details"], details);
     // From one to the other in one change.
     shown(
         json!({"headers": {"X-B": null}, "secret_headers": {"X-B": "2"}}),

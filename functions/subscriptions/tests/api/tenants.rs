@@ -332,6 +332,17 @@ async fn a_plan_that_the_dialect_does_not_name_is_refused_and_changes_nothing() 
     assert_eq!(webhook.data(200)["webhook"]["status"], "active");
     let acme = world.get(&operator, "/v1/tenants/acme").await;
     assert_eq!(acme.data(200)["tenant"]["plan"], "pro");
+    // An empty text is none.
+    let without = json!({"id": "none", "name": "None", "dialect": "odin", "plan": ""});
+    let made = world.send(&operator, "POST", "/v1/tenants", without).await;
+    assert_eq!(made.data(201)["tenant"]["plan"], json!(null));
+    for (plan, shown) in [("pro", json!("pro")), ("", json!(null))] {
+        let change = json!({"plan": plan});
+        let changed = world
+            .send(&operator, "PATCH", "/v1/tenants/none", change)
+            .await;
+        assert_eq!(changed.data(200)["tenant"]["plan"], shown);
+    }
     // Where a dialect names no plans, any may be named.
     let any = json!({"id": "any", "name": "Any", "dialect": "patra", "plan": "nope"});
     let made = world.send(&operator, "POST", "/v1/tenants", any).await;

@@ -69,6 +69,8 @@ struct Receiver {
     later_ms: AtomicU64,
     /// What answers instead of all this.
     script: Mutex<Option<Script>>,
+    /// Why nothing answers at all.
+    failure: Mutex<Option<Failure>>,
 }
 
 impl Receiver {
@@ -110,6 +112,9 @@ impl Transport for Receiver {
         under_way.fetch_sub(1, Ordering::Relaxed);
         if takes > outgoing.timeout {
             return Err(Failure::Timeout(outgoing.timeout));
+        }
+        if let Some(failure) = &*self.failure.lock().unwrap() {
+            return Err(failure.clone());
         }
         let script = self.script.lock().unwrap().clone();
         if let Some(script) = script {
@@ -481,6 +486,7 @@ impl World {
             takes_ms: AtomicU64::new(0),
             later_ms: AtomicU64::new(0),
             script: Mutex::default(),
+            failure: Mutex::default(),
             last: Mutex::default(),
             under_way: Default::default(),
         });
@@ -680,6 +686,11 @@ impl World {
         script: impl Fn(&Outgoing) -> http::Response<()> + Send + Sync + 'static,
     ) {
         *self.receiver.script.lock().unwrap() = Some(Arc::new(script));
+    }
+
+    /// From now on all POSTs fail so.
+    pub(crate) fn fail(&self, failure: Failure) {
+        *self.receiver.failure.lock().unwrap() = Some(failure);
     }
 
     /// Whether from now on the host that delivers cannot send.

@@ -87,6 +87,8 @@ actions! {
     /// A webhook's receiver was examined.
     WebhookProved = "webhook.proved";
     /// A webhook's endpoint was asked to echo a token.
+    WebhookChallenged = "webhook.challenged";
+    /// A webhook was activated: its endpoint has echoed the token.
     WebhookVerified = "webhook.verified";
     /// A recovery of a webhook was asked for.
     WebhookRecoveryStarted = "webhook.recovery_started";
