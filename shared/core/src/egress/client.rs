@@ -1,5 +1,6 @@
 //! The HTTP client: posts under one deadline, over connections that are kept and used again.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::pin::pin;
@@ -45,6 +46,9 @@ const MAX_IDLE_PER_HOST: usize = 64;
 const MAX_AGE: Duration = Duration::from_secs(60);
 /// How old a connection may be that goes back to the idle ones: it is used again within [`IDLE_LIMIT`], or never.
 const MAX_AGE_KEPT: Duration = MAX_AGE.saturating_sub(IDLE_LIMIT);
+/// A new connection may stand behind an idle one of ours, at a server that handles one at a time: after so long without an answer the
+/// idle ones to its host are closed.
+const WAY_AFTER: Duration = Duration::from_secs(1);
 /// What a receiver may send over HTTP/2 before it is read, in bytes: per answer, and per connection.
 const STREAM_WINDOW_BYTES: u32 = MAX_BODY_BYTES as u32;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
@@ -198,6 +202,11 @@ impl Client {
             if !again {
                 return sent;
             }
+            if let Ok(response) = sent {
+                let progress = progress(&response).cloned();
+                drop(response);
+                progress.inspect(Progress::answered);
+            }
         }
         self.exchange(&pools.fresh, outgoing, connection).await
     }
@@ -210,6 +219,7 @@ impl Client {
         connection: &Captured,
     ) -> Result<Response<Incoming>, Broken> {
         let mut request = request(outgoing)?;
+        let uri = request.uri().clone();
         *request.extensions_mut() = self.spellings.extensions(&outgoing.spelling).await;
         connection.capture(&mut request);
         let interim = Arc::new(Interim::default());
@@ -219,11 +229,27 @@ impl Client {
             biased;
             () = interim.exceeded() => return Err(Failure::Interim.into()),
             response = http.request(request) => response?,
+            never = self.make_way(&uri, connection) => match never {},
         };
-        if progress(&response).is_some_and(|progress| progress.age() >= MAX_AGE_KEPT) {
-            connection.retire();
+        if let Some(progress) = progress(&response) {
+            // What failed may be the connection's doing; and the retry may come from elsewhere, where nobody could close it.
+            let has_failed = !response.status().is_success() && !connection.is_http2();
+            if has_failed || progress.age() >= MAX_AGE_KEPT {
+                connection.retire();
+                progress.set_last();
+            }
         }
         Ok(response)
+    }
+
+    /// Closes the idle connections to a host, time and again, as long as there is no answer over a new one.
+    async fn make_way(&self, uri: &Uri, connection: &Captured) -> Infallible {
+        loop {
+            sleep(WAY_AFTER).await;
+            if !connection.is_reused() {
+                self.connector.close_idle(uri);
+            }
+        }
     }
 
     /// Whether a POST that is under way still waits for an answer of our own name servers.
@@ -265,6 +291,7 @@ impl Transport for Client {
             Err(true) => return Err(self.connector.unanswered(host(outgoing)).await),
             Err(false) => return Err(Failure::Timeout(outgoing.timeout)),
         };
+        let progress = progress(&response).cloned();
         let (head, incoming) = response.into_parts();
         let mut body = BytesMut::new();
         let body_complete = select! {
@@ -272,6 +299,7 @@ impl Transport for Client {
             complete = read(incoming, &mut body) => complete,
             () = deadline => false,
         };
+        progress.inspect(Progress::answered);
         Ok(Answer {
             status: head.status,
             headers: head.headers,
@@ -291,18 +319,33 @@ impl Captured {
     }
 
     fn is_there(&self) -> bool {
-        self.lock()
-            .as_ref()
-            .is_some_and(|connection| connection.connection_metadata().is_some())
+        self.has(|_| true)
+    }
+
+    fn is_http2(&self) -> bool {
+        self.has(Connected::is_negotiated_h2)
+    }
+
+    /// Whether it has a connection that was used before.
+    fn is_reused(&self) -> bool {
+        self.has(|connected| of::<Progress>(connected).is_some_and(|progress| progress.is_reuse()))
     }
 
     /// Has the connection used for no further request.
     fn retire(&self) {
-        if let Some(connection) = &*self.lock()
-            && let Some(connected) = &*connection.connection_metadata()
-        {
+        self.has(|connected| {
             connected.poison();
-        }
+            true
+        });
+    }
+
+    /// Whether there is a connection of which this is true.
+    fn has(&self, is_true: impl Fn(&Connected) -> bool) -> bool {
+        let connection = self.lock();
+        let connected = connection
+            .as_ref()
+            .map(CaptureConnection::connection_metadata);
+        connected.is_some_and(|connected| connected.as_ref().is_some_and(is_true))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<CaptureConnection>> {
@@ -450,8 +493,12 @@ fn connection_has<T: Clone + Send + Sync + 'static>(
 
 /// What the connector has said of the connection that a request went over.
 fn of_connection<T: Clone + Send + Sync + 'static>(error: &legacy::Error) -> Option<T> {
+    of(error.connect_info()?)
+}
+
+fn of<T: Clone + Send + Sync + 'static>(connected: &Connected) -> Option<T> {
     let mut extras = Extensions::new();
-    error.connect_info()?.get_extras(&mut extras);
+    connected.get_extras(&mut extras);
     extras.remove()
 }
 

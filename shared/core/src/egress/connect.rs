@@ -32,6 +32,7 @@ use super::interim::Frames;
 use super::progress::Progress;
 use super::proxy::Proxy;
 use super::resolve::{Lookups, Resolve};
+use super::standing::{Listed, Standing};
 use super::trust::{Roots, Trust};
 use super::{Capacity, Failure, HostFault, Policy, TlsFault, policy};
 
@@ -75,6 +76,7 @@ struct Shared {
     lookups: Lookups,
     dialer: HostDialer,
     trust: Trust,
+    standing: Standing,
     open: Arc<Semaphore>,
     kept: Arc<Semaphore>,
 }
@@ -94,6 +96,7 @@ impl Connector {
             policy,
             dialer: HostDialer::new(dialer),
             trust,
+            standing: Standing::default(),
             open: Arc::new(Semaphore::new(capacity.open)),
             kept: Arc::new(Semaphore::new(capacity.kept)),
         };
@@ -138,6 +141,12 @@ impl Connector {
     fn looked_up_for<'a>(&'a self, host: &'a str) -> &'a str {
         self.shared.policy.proxy.as_ref().map_or(host, Proxy::host)
     }
+
+    /// Closes the connections over HTTP/1 to the host of a URL that wait for their next request.
+    pub(super) fn close_idle(&self, uri: &Uri) {
+        let (host, port) = host_and_port(uri);
+        self.shared.standing.end_idle(host, port);
+    }
 }
 
 impl Service<Uri> for Connector {
@@ -174,13 +183,7 @@ impl Shared {
         presents: bool,
     ) -> Result<Stream, Failure> {
         let secure = uri.scheme() == Some(&Scheme::HTTPS);
-        let host = uri.host().unwrap_or_default();
-        let host = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
-        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-
+        let (host, port) = host_and_port(uri);
         let literal = host.parse::<IpAddr>().ok();
         if literal.is_some_and(|ip| self.policy.strict && !policy::is_public(ip)) {
             return Err(Failure::ForbiddenAddress);
@@ -220,10 +223,14 @@ impl Shared {
             Io::Plain(tcp)
         };
         let frames = io.is_http2().then(Frames::default);
+        let progress = Progress::new();
+        let standing = &self.standing;
+        let listed = (!io.is_http2()).then(|| standing.list(host, port, &progress));
         Ok(Stream {
             io,
             frames,
-            progress: Progress::new(),
+            progress,
+            _listed: listed,
             flooded: Flooded::default(),
             broke: Broke::default(),
             presents,
@@ -254,6 +261,19 @@ impl Shared {
     }
 }
 
+fn host_and_port(uri: &Uri) -> (&str, u16) {
+    let host = uri.host().unwrap_or_default();
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    let is_secure = uri.scheme() == Some(&Scheme::HTTPS);
+    (
+        host,
+        uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 }),
+    )
+}
+
 /// No receiver is to blame for a proxy that is not there.
 fn of_proxy(failure: Failure) -> Failure {
     match failure {
@@ -268,6 +288,8 @@ pub(super) struct Stream {
     /// What has come over HTTP/2.
     frames: Option<Frames>,
     progress: Progress,
+    /// Over HTTP/1.
+    _listed: Option<Listed>,
     flooded: Flooded,
     broke: Broke,
     /// Whether a certificate was presented if the receiver asked.
@@ -346,6 +368,10 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // To the client library it looks as if the receiver had closed.
+        if this.progress.is_ended(cx) {
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let polled = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_read(cx, buf),
@@ -391,7 +417,9 @@ impl AsyncWrite for Stream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.progress.sent();
+        if !this.progress.sends() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let polled = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_write(cx, buf),
             Io::Tls(io) => Pin::new(io).poll_write(cx, buf),
@@ -405,12 +433,15 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.progress.sent();
+        let bytes = || bufs.iter().map(|buf| buf.len()).sum();
+        if !this.progress.sends() {
+            return Poll::Ready(Ok(bytes()));
+        }
         let polled = match &mut this.io {
             Io::Plain(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
         };
-        this.written(polled, || bufs.iter().map(|buf| buf.len()).sum())
+        this.written(polled, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {

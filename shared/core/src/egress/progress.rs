@@ -1,7 +1,7 @@
 //! What has come over a connection, and how old it is.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,16 +9,36 @@ use tokio::time::Instant;
 
 /// How much of the beginning of an answer is kept, in bytes.
 const BEGINNING_BYTES: usize = 64;
+/// A connection that was opened so long ago and never used is for no request that is about to use it.
+const UNUSED: Duration = Duration::from_secs(1);
 
-/// Follows a connection: whether an exchange was made over it before, whether anything of the answer to the present one has been
-/// received, and what the answer begins with. Of use for HTTP/1, where exchanges don't overlap. Clones are of the same connection.
+/// Follows a connection: whether an exchange was made over it before, whether one is under way, whether anything of the answer to the
+/// present one has been received, and what the answer begins with. Of use for HTTP/1, where exchanges don't overlap. Clones are of the
+/// same connection.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<Shared>);
 
 struct Shared {
     opened: Instant,
-    state: AtomicU8,
-    answer: Mutex<Answer>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Something of the answer to the present request has been received.
+    is_received: bool,
+    /// It is not the first request.
+    is_reused: bool,
+    answer: Answer,
+    /// Requests that were begun, and those whose answers were read to their end, in whatever order that is told.
+    requests: u64,
+    answers: u64,
+    /// The present exchange is the last one.
+    is_last: bool,
+    /// No exchange may begin any more.
+    is_ended: bool,
+    /// Who waits for what is received next.
+    reader: Option<Waker>,
 }
 
 /// What was received of the present answer.
@@ -29,24 +49,33 @@ struct Answer {
     bytes: usize,
 }
 
-/// Something of the answer to the present request has been received.
-const RECEIVED: u8 = 1;
-/// It is not the first request.
-const REUSED: u8 = 2;
+impl State {
+    fn end(&mut self) {
+        self.is_ended = true;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
 
 impl Progress {
     /// Of a connection that was opened just now.
     pub(super) fn new() -> Self {
         Self(Arc::new(Shared {
             opened: Instant::now(),
-            state: AtomicU8::new(0),
-            answer: Mutex::default(),
+            state: Mutex::default(),
         }))
     }
 
+    /// Whether both are of the same connection.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(super) fn received(&self, bytes: &[u8]) {
-        self.0.state.fetch_or(RECEIVED, Ordering::Relaxed);
-        let answer = &mut *self.answer();
+        let state = &mut *self.state();
+        state.is_received = true;
+        let answer = &mut state.answer;
         let room = BEGINNING_BYTES - answer.beginning.len();
         answer
             .beginning
@@ -54,24 +83,62 @@ impl Progress {
         answer.bytes += bytes.len();
     }
 
-    pub(super) fn sent(&self) {
+    /// Something of a request is about to be sent; whether it may be.
+    pub(super) fn sends(&self) -> bool {
+        let state = &mut *self.state();
         // Only a request is sent after an answer.
-        if self.0.state.load(Ordering::Relaxed) & RECEIVED != 0 {
-            self.0.state.store(REUSED, Ordering::Relaxed);
-            let answer = &mut *self.answer();
-            answer.beginning.clear();
-            answer.bytes = 0;
+        if state.is_received || state.requests == 0 {
+            state.is_reused = state.is_received;
+            state.is_received = false;
+            state.answer.beginning.clear();
+            state.answer.bytes = 0;
+            state.requests += 1;
         }
+        !state.is_ended
+    }
+
+    /// An answer was read to its end, or as far as anybody reads it.
+    pub(super) fn answered(&self) {
+        let state = &mut *self.state();
+        state.answers += 1;
+        if state.is_last && state.requests == state.answers {
+            state.end();
+        }
+    }
+
+    /// Has the connection end with the present exchange.
+    pub(super) fn set_last(&self) {
+        self.state().is_last = true;
+    }
+
+    /// Ends the connection if no exchange is under way.
+    pub(super) fn end_if_idle(&self) {
+        let age = self.age();
+        let state = &mut *self.state();
+        let is_unused = state.requests == 0 && age < UNUSED;
+        if state.requests == state.answers && !is_unused {
+            state.end();
+        }
+    }
+
+    /// Whether the connection has ended. If not, whoever reads is woken when it does.
+    pub(super) fn is_ended(&self, cx: &Context<'_>) -> bool {
+        let state = &mut *self.state();
+        if !state.is_ended {
+            state.reader = Some(cx.waker().clone());
+        }
+        state.is_ended
     }
 
     /// The connection was used before.
     pub(super) fn is_reuse(&self) -> bool {
-        self.0.state.load(Ordering::Relaxed) & REUSED != 0
+        self.state().is_reused
     }
 
-    /// The connection was used before, and nothing has come since it was written to last.
+    /// The connection was used before, or has ended, and nothing has come since it was written to last.
     pub(super) fn is_unanswered_reuse(&self) -> bool {
-        self.0.state.load(Ordering::Relaxed) == REUSED
+        let state = self.state();
+        (state.is_reused || state.is_ended) && !state.is_received
     }
 
     /// How long ago the connection was opened.
@@ -81,18 +148,18 @@ impl Progress {
 
     /// How much of the present answer has been received, in bytes.
     pub(super) fn received_bytes(&self) -> usize {
-        self.answer().bytes
+        self.state().answer.bytes
     }
 
     /// What the present answer begins with, escaped.
     pub(super) fn escaped_beginning(&self) -> String {
-        self.answer().beginning.escape_ascii().to_string()
+        self.state().answer.beginning.escape_ascii().to_string()
     }
 
     /// The final status that the present answer begins with, whatever follows it.
     pub(super) fn status(&self) -> Option<StatusCode> {
-        let answer = self.answer();
-        let rest = answer.beginning.strip_prefix(b"HTTP/1.")?;
+        let state = self.state();
+        let rest = state.answer.beginning.strip_prefix(b"HTTP/1.")?;
         let [b'0' | b'1', b' ', code @ ..] = rest else {
             return None;
         };
@@ -102,8 +169,8 @@ impl Progress {
         (ends && !status.is_informational()).then_some(status)
     }
 
-    fn answer(&self) -> MutexGuard<'_, Answer> {
-        self.0.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,13 +181,13 @@ mod tests {
     #[test]
     fn an_answer_is_told_from_the_one_before() {
         let progress = Progress::new();
-        progress.sent();
-        progress.sent();
+        progress.sends();
+        progress.sends();
         assert!(!progress.is_reuse());
         progress.received(b"HTTP/1.1 204 No Content\r\n\r\n");
         assert_eq!(progress.status(), Some(StatusCode::NO_CONTENT));
         assert!(!progress.is_reuse());
-        progress.sent();
+        progress.sends();
         assert!(progress.is_reuse() && progress.is_unanswered_reuse());
         assert_eq!(progress.status(), None);
         progress.received(b"HTTP/1.1 5");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use rustls::RootCertStore;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 use super::kit::{
     Conversation, LOOPBACK, Names, OK, Receiver, client, client_with, outgoing, settle, until,
@@ -132,6 +132,125 @@ async fn a_fresh_connection_is_new_and_closed_after_its_request() {
         .collect();
     let closed = Some("close".to_owned());
     assert_eq!(close, [None, closed.clone(), closed, None]);
+}
+
+/// Runs a script for one connection at a time, as a server does that has a single thread: the others wait until it is closed.
+async fn one_at_a_time<Script, Run>(script: Script) -> Receiver
+where
+    Script: Fn(Conversation) -> Run + Send + Sync + 'static,
+    Run: Future<Output = ()> + Send + 'static,
+{
+    let thread = Arc::new(Mutex::new(()));
+    let script = Arc::new(script);
+    Receiver::start(move |conversation: Conversation| {
+        let (thread, script) = (Arc::clone(&thread), Arc::clone(&script));
+        async move {
+            let _turn = thread.lock().await;
+            script(conversation).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_connection_over_which_an_attempt_failed_is_not_left_open() {
+    for failed in [
+        "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\nno",
+        "HTTP/1.1 302 Found\r\ntransfer-encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+    ] {
+        let receiver = one_at_a_time(move |mut conversation: Conversation| async move {
+            if conversation.connection == 0 {
+                conversation.answer(failed).await;
+            }
+            conversation.answer_all().await;
+        })
+        .await;
+        let client = client();
+        let first = client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+        assert!(
+            !first.status.is_success() && first.body_complete,
+            "{failed}"
+        );
+        until(|| receiver.open() == 0).await;
+        let mut retry = outgoing(&receiver.url());
+        retry.fresh = true;
+        let answer = client.post_alone(&retry).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK, "{failed}");
+        assert_eq!(connections(&receiver), [0, 1], "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_retired_with_a_408_is_not_left_open() {
+    let receiver = one_at_a_time(|mut conversation: Conversation| async move {
+        if conversation.connection == 0 {
+            conversation.answer(OK).await;
+            conversation.answer(TIMED_OUT).await;
+        }
+        conversation.answer_all().await;
+    })
+    .await;
+    let client = client();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+    settle().await;
+    let answer = client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(connections(&receiver), [0, 0, 1]);
+}
+
+/// Other deliveries' connections wait for the next of theirs; a retry has a new one, and the server comes to it when they are gone.
+#[tokio::test]
+async fn a_new_connection_does_not_wait_behind_idle_ones() {
+    let receiver = one_at_a_time(|mut conversation: Conversation| async move {
+        conversation.answer(OK).await;
+        // From here on time runs as fast as nothing happens.
+        if conversation.connection == 0 {
+            tokio::time::pause();
+        }
+        conversation.answer_all().await;
+    })
+    .await;
+    let client = client();
+    client.post_alone(&outgoing(&receiver.url())).await.unwrap();
+    let mut retry = outgoing(&receiver.url());
+    // Shorter than an idle connection is kept.
+    retry.timeout = Duration::from_secs(5);
+    retry.fresh = true;
+    let answer = client.post_alone(&retry).await.unwrap();
+    tokio::time::resume();
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(connections(&receiver), [0, 1]);
+}
+
+/// What is closed to make way is in nobody's use.
+#[tokio::test]
+async fn a_slow_answer_ends_no_exchange_but_idle_connections() {
+    let receiver = Receiver::start(|mut conversation: Conversation| async move {
+        let slow = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no";
+        conversation.receive().await;
+        if conversation.connection == 0 {
+            tokio::time::pause();
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        conversation.send(slow).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        conversation.send("k").await;
+        conversation.answer_all().await;
+    })
+    .await;
+    let client = client();
+    let post = outgoing(&receiver.url());
+    let (first, second) = tokio::join!(client.post_alone(&post), async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        client.post_alone(&post).await
+    });
+    tokio::time::resume();
+    for answer in [first, second] {
+        let answer = answer.unwrap();
+        assert_eq!((&answer.body[..], answer.body_complete), (&b"ok"[..], true));
+    }
+    assert_eq!(connections(&receiver), [0, 1]);
 }
 
 /// Its host may have moved to another address by then.

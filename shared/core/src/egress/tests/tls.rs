@@ -268,6 +268,7 @@ async fn a_kept_connection_that_closes_costs_a_repeat_over_tls_too() {
 #[derive(Clone, Copy)]
 pub(super) enum Reply {
     Ok,
+    Status(u16),
     /// So many interim answers before the final one.
     Interim(usize),
     Never,
@@ -294,7 +295,7 @@ pub(super) async fn serve_http2(conversation: Conversation, reply: fn(usize, usi
             Reply::Never => unanswered.push(respond),
             Reply::Reset(reason) => respond.send_reset(reason),
             Reply::GoAway(reason) => http2.abrupt_shutdown(reason),
-            Reply::Ok | Reply::Interim(_) => {
+            Reply::Ok | Reply::Status(_) | Reply::Interim(_) => {
                 if let Reply::Interim(count) = reply {
                     let hint = || Response::builder().status(103).body(()).unwrap();
                     (0..count)
@@ -319,7 +320,11 @@ pub(super) async fn serve_http2(conversation: Conversation, reply: fn(usize, usi
                         connection,
                         presented,
                     });
-                    let _ = respond.send_response(Response::new(()), true);
+                    let mut response = Response::new(());
+                    if let Reply::Status(status) = reply {
+                        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                    }
+                    let _ = respond.send_response(response, true);
                 });
             }
         }
@@ -359,6 +364,19 @@ async fn http2_is_spoken_where_the_receiver_offers_it() {
     );
     assert_eq!(received.header("content-length"), Some("7"));
     assert_eq!(received.body, post.body);
+}
+
+/// Others may be using it.
+#[tokio::test]
+async fn an_http2_connection_outlives_a_failed_answer() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start_http2(&authority, |_, _| Reply::Status(500)).await;
+    let client = authority.client();
+    for _ in 0..3 {
+        let answer = client.post_alone(&outgoing(&url)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    assert_eq!((receiver.posts().len(), receiver.accepted()), (3, 1));
 }
 
 #[tokio::test]
