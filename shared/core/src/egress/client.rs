@@ -18,11 +18,12 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::select;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::connect::{Broke, Connector, Flooded};
 use super::dial::SystemDialer;
+use super::http1_hosts::Http1Hosts;
 use super::identity::Identities;
 use super::interim::Interim;
 use super::policy::{self, UrlFault};
@@ -72,6 +73,7 @@ pub struct Client {
     strict: bool,
     slots: Slots,
     connector: Connector,
+    http1_hosts: Http1Hosts,
     spellings: Spellings,
     /// For requests that present no certificate.
     anonymous: IdentityPools,
@@ -109,12 +111,8 @@ impl IdentityPools {
         }
     }
 
-    fn pools(&self, outgoing: &Outgoing) -> &Pools {
-        if outgoing.http1_only {
-            &self.http1
-        } else {
-            &self.any
-        }
+    fn pools(&self, http1_only: bool) -> &Pools {
+        if http1_only { &self.http1 } else { &self.any }
     }
 }
 
@@ -164,6 +162,7 @@ impl Client {
         Self {
             strict,
             slots: Slots::new(capacity.slots),
+            http1_hosts: Http1Hosts::default(),
             spellings: Spellings::default(),
             anonymous: IdentityPools::new(&connector),
             identities: Identities::default(),
@@ -171,11 +170,7 @@ impl Client {
         }
     }
 
-    /// Posts, a second time over a new connection if the first fell to what was going on at its connection without it: it was closed,
-    /// or the answer is for the time that it was idle (408).
-    ///
-    /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge. Deliveries
-    /// may come twice; receivers tell by the id.
+    /// Posts, over HTTP/1.1 if the receiver demands that.
     async fn send(
         &self,
         outgoing: &Outgoing,
@@ -189,15 +184,39 @@ impl Client {
             }
             None => None,
         };
-        let pools = own.as_deref().unwrap_or(&self.anonymous).pools(outgoing);
+        let identity = own.as_deref().unwrap_or(&self.anonymous);
+        let http1_only = outgoing.http1_only || self.http1_hosts.has(&outgoing.url);
+        let pools = identity.pools(http1_only);
+        let sent = self.send_over(pools, outgoing, connection).await;
+        let Err(broken) = &sent else { return sent };
+        if broken.again != Again::OverHttp1 {
+            return sent;
+        }
+        self.http1_hosts.note(&outgoing.url);
+        let pools = identity.pools(true);
+        self.exchange(&pools.fresh, outgoing, connection).await
+    }
+
+    /// Posts, a second time over a new connection if the first fell to what was going on at its connection without it: it was closed,
+    /// or the answer is for the time that it was idle (408).
+    ///
+    /// hyper-util itself tries again only what was never written, so a POST that was written is ours to judge. Deliveries
+    /// may come twice; receivers tell by the id.
+    async fn send_over(
+        &self,
+        pools: &Pools,
+        outgoing: &Outgoing,
+        connection: &Captured,
+    ) -> Result<Response<Incoming>, Broken> {
         if !outgoing.fresh {
+            let since = Instant::now();
             let sent = self.exchange(&pools.kept, outgoing, connection).await;
             let again = match &sent {
                 Ok(response) => {
                     response.status() == StatusCode::REQUEST_TIMEOUT
-                        && progress(response).is_some_and(Progress::is_reuse)
+                        && progress(response).is_some_and(|progress| progress.is_reuse(since))
                 }
-                Err(broken) => broken.again,
+                Err(broken) => broken.again == Again::Anew,
             };
             if !again {
                 return sent;
@@ -219,7 +238,7 @@ impl Client {
         connection: &Captured,
     ) -> Result<Response<Incoming>, Broken> {
         let mut request = request(outgoing)?;
-        let uri = request.uri().clone();
+        let (uri, since) = (request.uri().clone(), Instant::now());
         *request.extensions_mut() = self.spellings.extensions(&outgoing.spelling).await;
         connection.capture(&mut request);
         let interim = Arc::new(Interim::default());
@@ -228,8 +247,10 @@ impl Client {
         let response = select! {
             biased;
             () = interim.exceeded() => return Err(Failure::Interim.into()),
-            response = http.request(request) => response?,
-            never = self.make_way(&uri, connection) => match never {},
+            response = http.request(request) => {
+                response.map_err(|error| Broken::of(&error, since))?
+            }
+            never = self.make_way(&uri, connection, since) => match never {},
         };
         if let Some(progress) = progress(&response) {
             // What failed may be the connection's doing; and the retry may come from elsewhere, where nobody could close it.
@@ -243,10 +264,10 @@ impl Client {
     }
 
     /// Closes the idle connections to a host, time and again, as long as there is no answer over a new one.
-    async fn make_way(&self, uri: &Uri, connection: &Captured) -> Infallible {
+    async fn make_way(&self, uri: &Uri, connection: &Captured, since: Instant) -> Infallible {
         loop {
             sleep(WAY_AFTER).await;
-            if !connection.is_reused() {
+            if !connection.is_reused(since) {
                 self.connector.close_idle(uri);
             }
         }
@@ -326,9 +347,11 @@ impl Captured {
         self.has(Connected::is_negotiated_h2)
     }
 
-    /// Whether it has a connection that was used before.
-    fn is_reused(&self) -> bool {
-        self.has(|connected| of::<Progress>(connected).is_some_and(|progress| progress.is_reuse()))
+    /// Whether it has a connection that was used before the request that was asked for at `since`.
+    fn is_reused(&self, since: Instant) -> bool {
+        self.has(|connected| {
+            of::<Progress>(connected).is_some_and(|progress| progress.is_reuse(since))
+        })
     }
 
     /// Has the connection used for no further request.
@@ -353,11 +376,21 @@ impl Captured {
     }
 }
 
+/// What may do better than an exchange that broke.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// Nothing: the receiver may have handled the request.
+    Never,
+    /// Another connection.
+    Anew,
+    /// One over HTTP/1.1.
+    OverHttp1,
+}
+
 /// An exchange that came to no answer that hyper can read.
 struct Broken {
     failure: Failure,
-    /// Whether another connection may do better.
-    again: bool,
+    again: Again,
     /// The status of the answer, if the rest of its head alone cannot be read.
     status: Option<StatusCode>,
 }
@@ -379,26 +412,27 @@ impl From<Failure> for Broken {
     fn from(failure: Failure) -> Self {
         Self {
             failure,
-            again: false,
+            again: Again::Never,
             status: None,
         }
     }
 }
 
-impl From<legacy::Error> for Broken {
-    fn from(error: legacy::Error) -> Self {
-        if connection_has(&error, Flooded::is_set) {
+impl Broken {
+    /// Of a request that was asked for at `since`.
+    fn of(error: &legacy::Error, since: Instant) -> Self {
+        if connection_has(error, Flooded::is_set) {
             return Self {
                 // Of the requests on a flooded connection one alone was answered so: each has to show it by itself.
-                again: true,
+                again: Again::Anew,
                 ..Failure::Interim.into()
             };
         }
-        if let Some(failure) = of_connection::<Broke>(&error).and_then(|broke| broke.failure()) {
+        if let Some(failure) = of_connection::<Broke>(error).and_then(|broke| broke.failure()) {
             return failure.into();
         }
-        let over_http1 = of_connection::<Progress>(&error).filter(|_| !is_http2(&error));
-        match (failure(&error), over_http1) {
+        let over_http1 = of_connection::<Progress>(error).filter(|_| !is_http2(error));
+        match (failure(error), over_http1) {
             (Failure::Protocol { .. }, Some(progress)) => Self {
                 // What is too long stays a failure: a receiver must not keep this host reading.
                 status: progress
@@ -416,7 +450,7 @@ impl From<legacy::Error> for Broken {
                 .into()
             }
             (failure, _) => Self {
-                again: was_closing(&error),
+                again: again(error, since),
                 ..failure.into()
             },
         }
@@ -467,15 +501,34 @@ async fn read(mut incoming: Incoming, kept: &mut BytesMut) -> bool {
     true
 }
 
-/// Whether the receiver was closing the connection when the request came, without a look at it: nothing of an answer came
-/// over a connection that had answered before, or the receiver said so over HTTP/2 (RFC 9113, section 8.7).
-fn was_closing(error: &legacy::Error) -> bool {
-    if is_http2(error) {
-        return causes(error)
-            .filter_map(|cause| cause.downcast_ref::<h2::Error>())
-            .any(is_unprocessed);
+/// Whether a request may be sent again. It may when the receiver was closing the connection as the request came, without a look at it:
+/// nothing of an answer came over a connection that had answered before, or the receiver said so over HTTP/2 (RFC 9113, section 8.7).
+fn again(error: &legacy::Error, since: Instant) -> Again {
+    let h2 = causes(error).find_map(|cause| cause.downcast_ref::<h2::Error>());
+    match h2 {
+        Some(h2) if is_unprocessed(h2) => {
+            if h2.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED) {
+                Again::OverHttp1
+            } else {
+                Again::Anew
+            }
+        }
+        // It is about the request, or Rung's own.
+        Some(_) => Again::Never,
+        // Rung gave up a connection on which nothing moved.
+        None if is_http2(error) && !causes(error).any(<dyn Error>::is::<io::Error>) => Again::Never,
+        _ => {
+            let was_closing = failure(error) == Failure::Closed
+                && connection_has(error, |progress: &Progress| {
+                    progress.is_unanswered_reuse(since)
+                });
+            if was_closing {
+                Again::Anew
+            } else {
+                Again::Never
+            }
+        }
     }
-    failure(error) == Failure::Closed && connection_has(error, Progress::is_unanswered_reuse)
 }
 
 fn is_http2(error: &legacy::Error) -> bool {
@@ -507,11 +560,16 @@ fn progress(response: &Response<Incoming>) -> Option<&Progress> {
     response.extensions().get()
 }
 
+/// A goodbye is told to those streams alone that come after the last one that the receiver has looked at, whatever its reason.
 fn is_unprocessed(error: &h2::Error) -> bool {
-    let reason = error.reason();
+    let refuses = |reason| {
+        matches!(
+            reason,
+            h2::Reason::REFUSED_STREAM | h2::Reason::HTTP_1_1_REQUIRED
+        )
+    };
     error.is_remote()
-        && (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)
-            || error.is_reset() && reason == Some(h2::Reason::REFUSED_STREAM))
+        && (error.is_go_away() || error.is_reset() && error.reason().is_some_and(refuses))
 }
 
 fn failure(error: &legacy::Error) -> Failure {

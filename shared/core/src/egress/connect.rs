@@ -222,10 +222,10 @@ impl Shared {
         } else {
             Io::Plain(tcp)
         };
-        let frames = io.is_http2().then(Frames::default);
-        let progress = Progress::new();
-        let standing = &self.standing;
-        let listed = (!io.is_http2()).then(|| standing.list(host, port, &progress));
+        let is_http2 = io.is_http2();
+        let frames = is_http2.then(Frames::default);
+        let progress = Progress::new(is_http2);
+        let listed = (!is_http2).then(|| self.standing.list(host, port, &progress));
         Ok(Stream {
             io,
             frames,
@@ -385,11 +385,14 @@ impl AsyncRead for Stream {
         if !received.is_empty() {
             this.progress.received(received);
         }
-        if let Some(frames) = &mut this.frames
-            && !frames.take(received)
-        {
-            this.flooded.set();
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        if let Some(frames) = &mut this.frames {
+            if !frames.take(received) {
+                this.flooded.set();
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            if let Some(is_answering) = frames.answering() {
+                this.progress.answers(is_answering);
+            }
         }
         polled
     }

@@ -56,6 +56,8 @@ pub(super) struct Frames {
     payload: usize,
     /// Heads by stream.
     heads: HashMap<u32, usize>,
+    /// Whether any has come.
+    have_begun: bool,
 }
 
 impl Frames {
@@ -79,11 +81,17 @@ impl Frames {
         true
     }
 
+    /// If answers have begun, whether one of them has not ended.
+    pub(super) fn answering(&self) -> Option<bool> {
+        self.have_begun.then(|| !self.heads.is_empty())
+    }
+
     fn begin_frame(&mut self) -> bool {
         let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = self.head;
         self.payload = u32::from_be_bytes([0, l0, l1, l2]) as usize;
         let stream = u32::from_be_bytes([s0, s1, s2, s3]) & (u32::MAX >> 1);
         let ends = flags & END_STREAM != 0;
+        self.have_begun |= kind == HEADERS;
         match kind {
             HEADERS if !ends => {
                 if self.heads.len() >= REMEMBERED {

@@ -3,7 +3,7 @@
 //! The cast: [`policy`] judges URLs and addresses; `slots` shares out the connections that there may be; `resolve` asks the
 //! name server; `connect` resolves, judges and lets `dial` dial in one go, so the addresses that were judged are the ones
 //! dialled, whatever the name server answers next; [`Client`] posts under one deadline over connections that `connect` has
-//! opened; through the operator's `proxy` if there is one; `trust` judges their certificates, `identity` reads those that they ask for; `spelling` spells header names; `progress` follows what comes over a connection; `standing` knows which are open; `interim` counts answers that are not
+//! opened; through the operator's `proxy` if there is one; `trust` judges their certificates, `identity` reads those that they ask for; `spelling` spells header names; `progress` follows what comes over a connection; `standing` knows which are open; `http1_hosts` remembers who demands HTTP/1.1; `interim` counts answers that are not
 //! final; [`Failure`] says why no answer came. [`Transport`] is the seam at which tests put receivers by script.
 //!
 //! A failure is the receiver's, or this host's ([`HostFault`]): here is where that is judged, and nowhere else.
@@ -15,6 +15,7 @@ mod client;
 mod connect;
 mod dial;
 mod failure;
+mod http1_hosts;
 mod identity;
 mod interim;
 pub mod policy;

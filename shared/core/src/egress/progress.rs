@@ -13,13 +13,14 @@ const BEGINNING_BYTES: usize = 64;
 const UNUSED: Duration = Duration::from_secs(1);
 
 /// Follows a connection: whether an exchange was made over it before, whether one is under way, whether anything of the answer to the
-/// present one has been received, and what the answer begins with. Of use for HTTP/1, where exchanges don't overlap. Clones are of the
-/// same connection.
+/// present one has been received, and what the answer begins with. Over HTTP/1 exchanges don't overlap; over HTTP/2 they do, so there it is
+/// known of the connection as a whole. Clones are of the same connection.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<Shared>);
 
 struct Shared {
     opened: Instant,
+    is_http2: bool,
     state: Mutex<State>,
 }
 
@@ -33,6 +34,9 @@ struct State {
     /// Requests that were begun, and those whose answers were read to their end, in whatever order that is told.
     requests: u64,
     answers: u64,
+    /// Over HTTP/2, when the first answer began, and whether one has begun that has not ended.
+    first_answer: Option<Instant>,
+    is_answering: bool,
     /// The present exchange is the last one.
     is_last: bool,
     /// No exchange may begin any more.
@@ -50,6 +54,14 @@ struct Answer {
 }
 
 impl State {
+    fn is_reuse(&self, is_http2: bool, since: Instant) -> bool {
+        if is_http2 {
+            self.first_answer.is_some_and(|first| first < since)
+        } else {
+            self.is_reused
+        }
+    }
+
     fn end(&mut self) {
         self.is_ended = true;
         if let Some(reader) = self.reader.take() {
@@ -60,9 +72,10 @@ impl State {
 
 impl Progress {
     /// Of a connection that was opened just now.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_http2: bool) -> Self {
         Self(Arc::new(Shared {
             opened: Instant::now(),
+            is_http2,
             state: Mutex::default(),
         }))
     }
@@ -81,6 +94,13 @@ impl Progress {
             .beginning
             .extend_from_slice(&bytes[..room.min(bytes.len())]);
         answer.bytes += bytes.len();
+    }
+
+    /// Over HTTP/2, answers have begun; whether one of them has not ended.
+    pub(super) fn answers(&self, is_answering: bool) {
+        let state = &mut *self.state();
+        state.first_answer.get_or_insert_with(Instant::now);
+        state.is_answering = is_answering;
     }
 
     /// Something of a request is about to be sent; whether it may be.
@@ -130,15 +150,21 @@ impl Progress {
         state.is_ended
     }
 
-    /// The connection was used before.
-    pub(super) fn is_reuse(&self) -> bool {
-        self.state().is_reused
+    /// The connection was used before the request that was asked for at `since`.
+    pub(super) fn is_reuse(&self, since: Instant) -> bool {
+        self.state().is_reuse(self.0.is_http2, since)
     }
 
-    /// The connection was used before, or has ended, and nothing has come since it was written to last.
-    pub(super) fn is_unanswered_reuse(&self) -> bool {
+    /// The same, or it has ended, and nothing has come since it was written to last; over HTTP/2: nothing of an answer that has not come
+    /// whole.
+    pub(super) fn is_unanswered_reuse(&self, since: Instant) -> bool {
         let state = self.state();
-        (state.is_reused || state.is_ended) && !state.is_received
+        let is_received = if self.0.is_http2 {
+            state.is_answering
+        } else {
+            state.is_received
+        };
+        (state.is_reuse(self.0.is_http2, since) || state.is_ended) && !is_received
     }
 
     /// How long ago the connection was opened.
@@ -180,25 +206,26 @@ mod tests {
 
     #[test]
     fn an_answer_is_told_from_the_one_before() {
-        let progress = Progress::new();
+        let progress = Progress::new(false);
+        let now = Instant::now();
         progress.sends();
         progress.sends();
-        assert!(!progress.is_reuse());
+        assert!(!progress.is_reuse(now));
         progress.received(b"HTTP/1.1 204 No Content\r\n\r\n");
         assert_eq!(progress.status(), Some(StatusCode::NO_CONTENT));
-        assert!(!progress.is_reuse());
+        assert!(!progress.is_reuse(now));
         progress.sends();
-        assert!(progress.is_reuse() && progress.is_unanswered_reuse());
+        assert!(progress.is_reuse(now) && progress.is_unanswered_reuse(now));
         assert_eq!(progress.status(), None);
         progress.received(b"HTTP/1.1 5");
-        assert!(progress.is_reuse() && !progress.is_unanswered_reuse());
+        assert!(progress.is_reuse(now) && !progress.is_unanswered_reuse(now));
         progress.received(b"00\r\n");
         assert_eq!(progress.status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
     }
 
     #[test]
     fn what_an_answer_begins_with_is_bounded_and_escaped() {
-        let progress = Progress::new();
+        let progress = Progress::new(false);
         for _ in 0..100 {
             progress.received(b"\x15\x03\"\r\n");
         }
@@ -222,7 +249,7 @@ mod tests {
             ("HTTP/2.0 200 OK", None),
             ("SSH-2.0-OpenSSH", None),
         ] {
-            let progress = Progress::new();
+            let progress = Progress::new(false);
             progress.received(text.as_bytes());
             assert_eq!(progress.status().map(|it| it.as_u16()), status, "{text}");
         }

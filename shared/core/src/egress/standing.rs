@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn a_connection_is_listed_for_as_long_as_it_is_open() {
         let standing = Standing::default();
-        let progress = [Progress::new(), Progress::new()];
+        let progress = [Progress::new(false), Progress::new(false)];
         let [first, second] = progress.map(|progress| standing.list("h", 1, &progress));
         drop(first);
         assert_eq!(standing.lock().values().map(Vec::len).sum::<usize>(), 1);

@@ -60,7 +60,10 @@ fn acceptor(alpn: &str, certificate: &rcgen::Certificate, key: &KeyPair) -> TlsA
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-    config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    config.alpn_protocols = alpn
+        .split(',')
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
     TlsAcceptor::from(Arc::new(config))
 }
 
@@ -271,7 +274,11 @@ pub(super) enum Reply {
     Status(u16),
     /// So many interim answers before the final one.
     Interim(usize),
+    /// An interim answer alone.
+    Hint,
     Never,
+    /// The end of the connection.
+    Close,
     Reset(h2::Reason),
     GoAway(h2::Reason),
 }
@@ -287,17 +294,22 @@ pub(super) async fn serve_http2(conversation: Conversation, reply: fn(usize, usi
     let Ok(mut http2) = h2::server::handshake(io).await else {
         return;
     };
+    let hint = || Response::builder().status(103).body(()).unwrap();
     let (mut requests, mut unanswered) = (0, Vec::new());
     while let Some(Ok((request, mut respond))) = http2.accept().await {
         let (head, mut incoming) = request.into_parts();
         let reply = reply(connection, requests);
         match reply {
             Reply::Never => unanswered.push(respond),
+            Reply::Hint => {
+                respond.send_informational(hint()).unwrap();
+                unanswered.push(respond);
+            }
+            Reply::Close => return,
             Reply::Reset(reason) => respond.send_reset(reason),
             Reply::GoAway(reason) => http2.abrupt_shutdown(reason),
             Reply::Ok | Reply::Status(_) | Reply::Interim(_) => {
                 if let Reply::Interim(count) = reply {
-                    let hint = || Response::builder().status(103).body(()).unwrap();
                     (0..count)
                         .try_for_each(|_| respond.send_informational(hint()))
                         .unwrap();
@@ -426,25 +438,125 @@ async fn receive_http2_head(io: &mut Box<dyn Io>) {
 
 #[tokio::test]
 async fn a_stream_after_the_last_one_of_an_http2_goodbye_is_repeated() {
-    /// The last stream is 0, the reason is `NO_ERROR`.
-    const GOAWAY_FRAME: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    /// The last stream is 0, the reason follows.
+    const GOAWAY_FRAME: [u8; 13] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
     let authority = Authority::new("trusted");
-    let script = |mut conversation: Conversation| async move {
-        if conversation.connection > 0 {
-            return serve_http2(conversation, |_, _| Reply::Ok).await;
+    for reason in [
+        h2::Reason::NO_ERROR,
+        h2::Reason::INTERNAL_ERROR,
+        h2::Reason::ENHANCE_YOUR_CALM,
+    ] {
+        let script = move |mut conversation: Conversation| async move {
+            if conversation.connection > 0 {
+                return serve_http2(conversation, |_, _| Reply::Ok).await;
+            }
+            receive_http2_head(&mut conversation.io).await;
+            conversation.send(GOAWAY_FRAME).await;
+            conversation.send(u32::from(reason).to_be_bytes()).await;
+            conversation.hold().await;
+        };
+        let (receiver, url) = start(authority.acceptor("h2"), script).await;
+        let client = authority.client();
+        client.post_alone(&outgoing(&url)).await.unwrap();
+        let seen = (receiver.posts().len(), receiver.accepted());
+        assert_eq!(seen, (1, 2), "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_http2_connection_that_ends_costs_a_repeat_on_a_new_one() {
+    let authority = Authority::new("trusted");
+    let replies: [fn(usize, usize) -> Reply; 3] = [
+        |connection, request| match (connection, request) {
+            (0, 1) => Reply::Close,
+            _ => Reply::Ok,
+        },
+        |connection, request| match (connection, request) {
+            (0, 1) => Reply::GoAway(h2::Reason::NO_ERROR),
+            _ => Reply::Ok,
+        },
+        |connection, request| match (connection, request) {
+            (0, 1) => Reply::GoAway(h2::Reason::INTERNAL_ERROR),
+            _ => Reply::Ok,
+        },
+    ];
+    for reply in replies {
+        let (receiver, url) = start_http2(&authority, reply).await;
+        let client = authority.client();
+        client.post_alone(&outgoing(&url)).await.unwrap();
+        let answer = client.post_alone(&outgoing(&url)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK);
+        let connections: Vec<_> = receiver
+            .posts()
+            .iter()
+            .map(|post| post.connection)
+            .collect();
+        assert_eq!(connections, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_over_http2_is_not_repeated() {
+    let authority = Authority::new("trusted");
+    let (receiver, url) = start_http2(&authority, |connection, request| {
+        match (connection, request) {
+            (0, 0) => Reply::Ok,
+            _ => Reply::Close,
         }
-        receive_http2_head(&mut conversation.io).await;
-        conversation.send(GOAWAY_FRAME).await;
-        conversation.hold().await;
+    })
+    .await;
+    let client = authority.client();
+    client.post_alone(&outgoing(&url)).await.unwrap();
+    let failure = client.post_alone(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::Closed);
+    assert_eq!(receiver.accepted(), 2);
+}
+
+/// Whose answer it was that began, nobody can tell.
+#[tokio::test]
+async fn what_an_http2_receiver_has_begun_to_answer_is_not_repeated() {
+    let authority = Authority::new("trusted");
+    let reply = |_, request| match request {
+        0 => Reply::Ok,
+        1 => Reply::Hint,
+        _ => Reply::Close,
     };
-    let (receiver, url) = start(authority.acceptor("h2"), script).await;
-    authority
-        .client()
-        .post_alone(&outgoing(&url))
-        .await
-        .unwrap();
-    assert_eq!((receiver.posts().len(), receiver.accepted()), (1, 2));
+    let (receiver, url) = start_http2(&authority, reply).await;
+    let client = authority.client();
+    let post = outgoing(&url);
+    client.post_alone(&post).await.unwrap();
+    let (begun, other) = tokio::join!(client.post_alone(&post), client.post_alone(&post));
+    assert_eq!(begun.unwrap_err(), Failure::Closed);
+    assert_eq!(other.unwrap_err(), Failure::Closed);
+    assert_eq!(receiver.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_demands_http1_gets_it_and_is_remembered() {
+    let authority = Authority::new("trusted");
+    let script = |conversation: Conversation| async move {
+        if conversation.connection == 0 {
+            let demand = |_, _| Reply::Reset(h2::Reason::HTTP_1_1_REQUIRED);
+            return serve_http2(conversation, demand).await;
+        }
+        conversation.answer_all().await;
+    };
+    let (receiver, url) = start(authority.acceptor("h2,http/1.1"), script).await;
+    let client = authority.client();
+    for _ in 0..3 {
+        let answer = client.post_alone(&outgoing(&url)).await.unwrap();
+        assert_eq!(answer.status, StatusCode::OK);
+        settle().await;
+    }
+    let posts = receiver.posts();
+    let connections: Vec<_> = posts.iter().map(|post| post.connection).collect();
+    assert_eq!(connections, [1, 2, 2]);
+    assert!(
+        posts
+            .iter()
+            .all(|post| post.head.starts_with("POST /hook HTTP/1.1\r\n"))
+    );
 }
 
 #[tokio::test]
@@ -468,11 +580,12 @@ async fn an_http2_connection_that_is_dead_is_noticed() {
 #[tokio::test]
 async fn what_an_http2_receiver_may_have_looked_at_is_not_repeated() {
     let authority = Authority::new("trusted");
-    let replies: [fn(usize, usize) -> Reply; 4] = [
+    let replies: [fn(usize, usize) -> Reply; 5] = [
         |_, _| Reply::Reset(h2::Reason::INTERNAL_ERROR),
         |_, _| Reply::Reset(h2::Reason::CANCEL),
         |_, _| Reply::GoAway(h2::Reason::NO_ERROR),
         |_, _| Reply::GoAway(h2::Reason::INTERNAL_ERROR),
+        |_, _| Reply::Close,
     ];
     for reply in replies {
         let (receiver, url) = start_http2(&authority, reply).await;
@@ -484,6 +597,22 @@ async fn what_an_http2_receiver_may_have_looked_at_is_not_repeated() {
         assert_eq!(failure, Failure::Closed);
         assert_eq!(receiver.accepted(), 1);
     }
+}
+
+/// It says that of the request, not of a connection that it was closing.
+#[tokio::test]
+async fn a_reset_over_a_kept_http2_connection_is_not_repeated() {
+    let authority = Authority::new("trusted");
+    let reply = |_, request| match request {
+        0 => Reply::Ok,
+        _ => Reply::Reset(h2::Reason::INTERNAL_ERROR),
+    };
+    let (receiver, url) = start_http2(&authority, reply).await;
+    let client = authority.client();
+    client.post_alone(&outgoing(&url)).await.unwrap();
+    let failure = client.post_alone(&outgoing(&url)).await.unwrap_err();
+    assert_eq!(failure, Failure::Closed);
+    assert_eq!(receiver.accepted(), 1);
 }
 
 #[tokio::test]
