@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use rung_json::{
-    Json, UnstableNumber, UnstableNumbers, array_index, in_script_order, limits::STORED_JSON_DEPTH,
+    Json, JsonPath, UnstableNumber, UnstableNumbers, array_index, in_script_order,
+    limits::STORED_JSON_DEPTH,
 };
 
 use super::{
@@ -47,6 +48,14 @@ pub enum BodyFault {
     /// A number that receivers of this dialect would not see unchanged.
     #[error(transparent)]
     UnstableNumber(#[from] UnstableNumber),
+    /// A member whose name receivers of this dialect cannot read.
+    #[error(
+        "the name of the member at {path} begins with U+0000, and PHP reads no object that has such a member; rename it"
+    )]
+    UnreadableName {
+        /// Where it is.
+        path: JsonPath,
+    },
     /// A member of the data that the dialect cannot place beside its own.
     #[error("`data` must not have the member `{member}`: {reason}; rename it")]
     ReservedMember {
@@ -642,7 +651,12 @@ impl<'a> Writer<'a> {
     }
 
     /// A published member and a comma.
-    fn member(&mut self, within: &str, key: &str, value: &Json) -> Result<(), UnstableNumber> {
+    fn member(&mut self, within: &str, key: &str, value: &Json) -> Result<(), BodyFault> {
+        self.check_name(key)
+            .and_then(|()| self.check_names(value).map_err(|path| inside(path, key)))
+            .map_err(|path| BodyFault::UnreadableName {
+                path: inside(path, within),
+            })?;
         self.script.write_key(key, &mut self.out);
         let written = self.script.write(value, self.numbers, &mut self.out);
         written.map_err(|mut fault| {
@@ -654,12 +668,46 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn published(&mut self, name: &str, value: &Json) -> Result<(), UnstableNumber> {
+    fn published(&mut self, name: &str, value: &Json) -> Result<(), BodyFault> {
+        self.check_names(value)
+            .map_err(|path| BodyFault::UnreadableName {
+                path: inside(path, name),
+            })?;
         let written = self.script.write(value, self.numbers, &mut self.out);
         written.map_err(|mut fault| {
             fault.path.enter_key(name);
-            fault
+            BodyFault::from(fault)
         })
+    }
+
+    /// Where a published value has a name that receivers cannot read, if they parse the body and write it again.
+    fn check_names(&self, value: &Json) -> Result<(), JsonPath> {
+        match value {
+            Json::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.check_names(element).map_err(|mut path| {
+                        path.enter_index(index);
+                        path
+                    })?;
+                }
+            }
+            Json::Object(members) => {
+                for (key, value) in members {
+                    self.check_name(key)?;
+                    self.check_names(value).map_err(|path| inside(path, key))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check_name(&self, key: &str) -> Result<(), JsonPath> {
+        let is_reparsed = self.numbers == UnstableNumbers::Refuse;
+        if is_reparsed && !self.script.reads_name(key) {
+            return Err(inside(JsonPath::default(), key));
+        }
+        Ok(())
     }
 
     /// Appends the fields of a form.
@@ -773,6 +821,11 @@ impl<'a> Writer<'a> {
         self.out.push(b'=');
         escape(Layer::Form, text, &mut self.out);
     }
+}
+
+fn inside(mut path: JsonPath, key: &str) -> JsonPath {
+    path.enter_key(key);
+    path
 }
 
 fn check_member(slots: &[Slot], key: &str) -> Result<(), BodyFault> {

@@ -187,7 +187,7 @@ pub(super) static DIALECT: Section = Section {
             Form::Flag,
             "false",
             "true",
-            "whether receivers verify a body that they parsed and wrote again: then numbers that would change are refused at publishing",
+            "whether receivers verify a body that they parsed and wrote again: then numbers that would change are refused at publishing, and with `json = \"php\"` names that begin with U+0000, which PHP does not read",
         ),
         key(
             "gone_disables",

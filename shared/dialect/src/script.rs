@@ -33,6 +33,12 @@ impl Script {
         }
     }
 
+    /// Whether its parser takes an object that has a member of this name.
+    pub(super) fn reads_name(self, key: &str) -> bool {
+        // The properties of PHP's objects are named otherwise.
+        self != Self::Php || !key.starts_with('\0')
+    }
+
     /// Appends `"key":`.
     pub(super) fn write_key(self, key: &str, out: &mut Vec<u8>) {
         self.write_string(key, out);

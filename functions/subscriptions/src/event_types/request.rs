@@ -209,6 +209,10 @@ fn check_body(fields: &mut Fields<'_>, sample: &Json, name: &str, dialect: &Dial
         BodyFault::ReservedMember { member, .. } => {
             (Code::ReservedMember, format!("sample.{member}"))
         }
+        BodyFault::UnreadableName { path } => {
+            let path = path.to_string();
+            (Code::ReservedMember, path.replacen("data", "sample", 1))
+        }
         BodyFault::NoHeaderValue { field } => {
             (Code::InvalidRequest, field.replacen("data", "sample", 1))
         }

@@ -302,6 +302,46 @@ fn the_bytes_are_those_of_the_scripts_serialiser() {
     );
 }
 
+/// `json_decode` of PHP refuses a body that has one: "The decoded property name is invalid".
+#[test]
+fn names_that_php_does_not_read_are_refused_where_it_parses_the_body() {
+    let of = |lines: &str, data: &str, metadata: Option<&str>| {
+        let data = Json::parse(data.as_bytes(), 10).unwrap();
+        let metadata = metadata.map(|text| Json::parse(text.as_bytes(), 10).unwrap());
+        let written = dialect(lines).body(&facts(&data, metadata.as_ref()));
+        written.map(drop).map_err(|fault| match fault {
+            BodyFault::UnreadableName { path } => path.to_string(),
+            fault => panic!("{fault}"),
+        })
+    };
+    let php = "json = \"php\"\nreparse_safe = true";
+    let whole =
+        "envelope = [{ key = \"data\", from = \"data\" }, { key = \"m\", from = \"metadata\" }]";
+    let beside = "envelope = [{ key = \"id\", from = \"id\" }, { from = \"data_members\" }]";
+    let (whole, beside) = (format!("{php}\n{whole}"), format!("{php}\n{beside}"));
+    let first = |path: &str| Err(path.to_owned());
+    for lines in [&whole, &beside] {
+        let place = r#"data["\u0000a"]"#;
+        assert_eq!(of(lines, r#"{"\u0000a":1}"#, None), first(place));
+        let place = r#"data.a[1].b["\u0000"]"#;
+        assert_eq!(
+            of(lines, r#"{"a":[0,{"b":{"\u0000":1}}]}"#, None),
+            first(place)
+        );
+        assert_eq!(of(lines, r#"{"a\u0000":"\u0000","":1}"#, None), Ok(()));
+    }
+    let place = r#"metadata["\u0000a"]"#;
+    assert_eq!(of(&whole, "{}", Some(r#"{"\u0000a":1}"#)), first(place));
+    // Others read it, and who verifies the raw body reads nothing.
+    for other in [
+        whole.replace("php", "python"),
+        whole.replace("php", "javascript"),
+        whole.replace("reparse_safe = true", ""),
+    ] {
+        assert_eq!(of(&other, r#"{"\u0000a":1}"#, None), Ok(()));
+    }
+}
+
 /// Each value was computed with Python's `hmac` and `hashlib`.
 #[test]
 fn signatures_take_keys_and_encodings_of_every_kind() {

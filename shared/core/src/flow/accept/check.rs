@@ -152,6 +152,10 @@ pub fn body(dialect: &Dialect, facts: &EventFacts<'_>) -> Result<Bytes, Refusal>
                 field: format!("data.{member}"),
                 message: fault.to_string(),
             },
+            BodyFault::UnreadableName { ref path } => Refusal::ReservedMember {
+                field: path.to_string(),
+                message: fault.to_string(),
+            },
             BodyFault::NoHeaderValue { ref field } => Refusal::ReservedMember {
                 field: field.clone(),
                 message: fault.to_string(),
