@@ -152,7 +152,14 @@ impl Import {
             ("tenant", Some(tenant)) => {
                 let request = request(thing, &[]);
                 let id = Path(tenant.to_string());
-                tenants::put(state, headers, id, Query(Json::empty()), request).await
+                Box::pin(tenants::put(
+                    state,
+                    headers,
+                    id,
+                    Query(Json::empty()),
+                    request,
+                ))
+                .await
             }
             ("key", Some(tenant)) => {
                 let request = request(thing, &["tenant_id"]);

@@ -83,7 +83,7 @@ impl Frames {
 
     /// If answers have begun, whether one of them has not ended.
     pub(super) fn answering(&self) -> Option<bool> {
-        self.have_begun.then(|| !self.heads.is_empty())
+        self.have_begun.then_some(!self.heads.is_empty())
     }
 
     fn begin_frame(&mut self) -> bool {

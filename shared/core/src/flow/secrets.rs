@@ -189,7 +189,7 @@ impl Reading {
         ] {
             let mut reading = None;
             for &way in ways {
-                let before = reading.as_ref().or(readings.first());
+                let before = reading.as_ref().or_else(|| readings.first());
                 reading = before.and_then(|before| before.read(way));
                 if reading.is_none() {
                     break;
@@ -288,7 +288,7 @@ fn entity(text: &str) -> Option<(Vec<u8>, usize)> {
         name => {
             let number = name.strip_prefix('#')?;
             let hex = number.strip_prefix(['x', 'X']);
-            hex.map_or(number.parse(), |hex| u32::from_str_radix(hex, 16))
+            hex.map_or_else(|| number.parse(), |hex| u32::from_str_radix(hex, 16))
                 .ok()?
         }
     };

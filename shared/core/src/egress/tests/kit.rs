@@ -207,7 +207,7 @@ impl Resolve for Names {
     async fn resolve(&self, _: &str) -> Result<Vec<IpAddr>, Unresolved> {
         let asked = self.asked.fetch_add(1, Ordering::SeqCst);
         let answer = asked.checked_sub(self.hangs);
-        let answer = answer.and_then(|at| self.answers.get(at).or(self.answers.last()));
+        let answer = answer.and_then(|at| self.answers.get(at).or_else(|| self.answers.last()));
         match answer {
             Some(answer) => answer.clone(),
             None => pending().await,
