@@ -74,7 +74,7 @@ impl Deliverer {
                 logged.as_ref().map(|logged| logged.outcome),
                 webhook.takes(message.position.epoch),
             ) {
-                Step::Drop => return Ok(()),
+                Step::Drop => return self.drop_copy(&webhook, logged.as_ref()).await,
                 Step::Place => {
                     let event_type = self.event_type(message, loaded);
                     row = self.store.place(&message.row(event_type)).await?.standing();

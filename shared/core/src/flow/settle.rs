@@ -81,14 +81,8 @@ impl Deliverer {
                     .await?
             }
         };
-        if let Some(disabled) = disabled
-            && self.control.operator.listens_to(webhook).await?
-        {
-            self.control
-                .notify(webhook.disabled_by(attempt, &disabled))
-                .await?;
-            self.control
-                .follow_disabling(&webhook.tenant, &webhook.id)
+        if let Some(disabled) = disabled {
+            self.notify_of_disabling(webhook, attempt, &disabled)
                 .await?;
         }
         let has_failed = attempt.next_due_ms.is_none() && message.position.returns_to.is_none();
@@ -96,6 +90,38 @@ impl Deliverer {
             self.control.notify(webhook.used_up(attempt)).await?;
         }
         Ok(())
+    }
+
+    async fn notify_of_disabling(
+        &self,
+        webhook: &Webhook,
+        attempt: &Attempt,
+        disabled: &Disabled,
+    ) -> Result<(), FlowError> {
+        if !self.control.operator.listens_to(webhook).await? {
+            return Ok(());
+        }
+        self.control
+            .notify(webhook.disabled_by(attempt, disabled))
+            .await?;
+        let (tenant, id) = (&webhook.tenant, &webhook.id);
+        self.control.follow_disabling(tenant, id).await
+    }
+
+    /// Ends the message of an attempt, in the log or not, whose delivery has gone on. The successor is in place before the verdict, so
+    /// it may have come while this message, whose handler had died between a disabling and its notice, was still to come again.
+    pub(super) async fn drop_copy(
+        &self,
+        webhook: &Webhook,
+        logged: Option<&Attempt>,
+    ) -> Result<(), FlowError> {
+        let Some(attempt) = logged else {
+            return Ok(());
+        };
+        match webhook.disabled_after(&attempt.key.log_id().to_string()) {
+            Some(disabled) => self.notify_of_disabling(webhook, attempt, disabled).await,
+            None => Ok(()),
+        }
     }
 
     /// Begins or prolongs the webhook's outage, and disables the webhook if its rule says so. Returns how it was disabled, if it was.
