@@ -618,6 +618,17 @@ async fn what_no_attempt_follows_has_failed_at_once() {
 /// The attempt that disables a webhook dies after any number of its steps; its message is handed out again.
 #[tokio::test(start_paused = true)]
 async fn the_operator_is_told_of_a_disabling_wherever_its_function_died() {
+    a_disabling_whose_function_dies(false).await;
+}
+
+/// The same, where the delivery's next message comes before the one that is handed out again: it finds the webhook disabled, and ends
+/// the delivery as `held`.
+#[tokio::test(start_paused = true)]
+async fn the_operator_is_told_of_a_disabling_whose_delivery_has_gone_on() {
+    a_disabling_whose_function_dies(true).await;
+}
+
+async fn a_disabling_whose_function_dies(successor_comes_first: bool) {
     const DAY_MS: u64 = 86_400_000;
     let mut deaths = 0;
     for steps in 0.. {
@@ -641,6 +652,10 @@ async fn the_operator_is_told_of_a_disabling_wherever_its_function_died() {
         let first = world.handed().await.remove(0);
         let handling = world.app.deliverer.deliver(vec![first.record], LIMIT);
         let ended = poll_times(handling, steps).await;
+        if successor_comes_first {
+            world.pass(10_000).await;
+            world.settle().await;
+        }
         world.pass(181_000).await;
         world.settle().await;
         let webhook = store.webhook(&name, &id).await.unwrap().unwrap();
