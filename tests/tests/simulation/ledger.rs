@@ -201,11 +201,12 @@ impl Ledger {
         self.copies.get(first).is_some_and(|copies| *copies > 1)
     }
 
-    /// Whether a copy of an attempt's message made it as well: one of them may have failed, and another have had success since.
-    pub(crate) fn was_made_twice(&self, attempt: &Attempt) -> bool {
+    /// Whether a copy of an attempt's message made it as well: one of them may have failed, and another have had success since. The
+    /// functions' clocks are at most `apart_ms` apart.
+    pub(crate) fn was_made_twice(&self, attempt: &Attempt, apart_ms: u64) -> bool {
         let key = &attempt.key;
         let (webhook, event) = (key.delivery.webhook.as_str(), key.delivery.event.as_str());
-        let meanwhile = key.due_ms..=attempt.ended_ms;
+        let meanwhile = key.due_ms.saturating_sub(apart_ms)..=attempt.ended_ms + apart_ms;
         let mut others = self.posts.iter().filter(|post| {
             (post.webhook.as_str(), post.event.as_str()) == (webhook, event)
                 && post.started_ms != attempt.started_ms

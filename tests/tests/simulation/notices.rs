@@ -135,7 +135,10 @@ impl World {
             let agrees = found.is_some_and(|attempt| {
                 // A copy of its message may have had success since.
                 let succeeded = attempt.outcome == Outcome::Succeeded;
-                let failed = !succeeded || self.ledger().was_made_twice(attempt);
+                let failed = !succeeded
+                    || self
+                        .ledger()
+                        .was_made_twice(attempt, 2 * self.wire.plan.skew_ms);
                 let is_event = attempt.key.delivery.event.as_str() == told.text("event_id");
                 let expected = match &*told.event_type {
                     "webhook.recovered" => succeeded,
