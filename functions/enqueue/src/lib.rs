@@ -22,7 +22,7 @@ use futures_util::future::join_all;
 use http::{HeaderMap, StatusCode};
 use rung_api::{
     Api, ApiError, Caller, Code, RequestId, answer,
-    openapi::{Documented, Routes},
+    openapi::{Calls, Documented},
 };
 use rung_core::{
     domain::{
@@ -62,18 +62,18 @@ struct Enqueue {
 /// The routes of publishing, which goes on at once as far as there is room.
 pub fn routes(api: Api, publisher: Publisher, room: Room) -> Router {
     let state = Enqueue::new(api.clone(), publisher, room);
-    let routes = calls().router().with_state(Arc::new(state));
-    api.guarded(routes)
+    let routes: Router<Arc<Enqueue>> = calls();
+    api.guarded(routes.with_state(Arc::new(state)))
 }
 
 /// The documentation of publishing.
 #[must_use]
 pub fn documented() -> Vec<Documented> {
-    calls().documented()
+    calls()
 }
 
-fn calls() -> Routes<Arc<Enqueue>> {
-    Routes::default()
+fn calls<C: Calls<Arc<Enqueue>>>() -> C {
+    C::default()
         .post("/v1/events", publish, docs::publish)
         .post(BATCH_PATH, publish_batch, docs::publish_batch)
 }

@@ -46,7 +46,7 @@ use http::{HeaderMap, header, request::Parts};
 use rung_api::{
     Api, ApiError, Caller, Code, ETag, Need, Reach,
     limits::QUERY_ITEMS,
-    openapi::{Documented, Routes},
+    openapi::{Calls, Documented},
 };
 use rung_core::{
     domain::{
@@ -77,7 +77,8 @@ const OPENAPI: &str = include_str!("../openapi.json");
 pub fn routes(api: Api, control: Control, poster: Poster) -> Router {
     let api = api.managing();
     let keeps = from_fn_with_state(api.store.clone(), once::kept);
-    let routes = calls().router().layer(keeps).with_state(Management {
+    let routes: Router<Management> = calls();
+    let routes = routes.layer(keeps).with_state(Management {
         api: api.clone(),
         control,
         poster,
@@ -88,16 +89,16 @@ pub fn routes(api: Api, control: Control, poster: Poster) -> Router {
 /// The documentation of the management API.
 #[must_use]
 pub fn documented() -> Vec<Documented> {
-    calls().documented()
+    calls()
 }
 
-fn calls() -> Routes<Management> {
+fn calls<C: Calls<Management>>() -> C {
     const WEBHOOK: &str = "/v1/webhooks/{webhook}";
     const ROTATION: &str = "/v1/webhooks/{webhook}/rotate-secret";
     const SECRET: &str = "/v1/webhooks/{webhook}/secret";
     const LOG: &str = "/v1/webhooks/{webhook}/logs/{log}";
     const DELIVERIES: &str = "/v1/webhooks/{webhook}/deliveries";
-    let routes = of_event_types(of_tenants_and_keys(Routes::default()));
+    let routes = of_event_types(of_tenants_and_keys(C::default()));
     of_pages(of_events(routes))
         .get("/v1/webhooks", webhooks::list, docs::list_webhooks)
         .post("/v1/webhooks", webhooks::create, docs::create_webhook)
@@ -189,7 +190,7 @@ fn calls() -> Routes<Management> {
 }
 
 /// The same with the pages, and what this deployment and its API are.
-fn of_pages(routes: Routes<Management>) -> Routes<Management> {
+fn of_pages<C: Calls<Management>>(routes: C) -> C {
     routes
         .page("/", dashboard::page)
         .page("/dashboard/{file}", dashboard::part)
@@ -201,7 +202,7 @@ fn of_pages(routes: Routes<Management>) -> Routes<Management> {
 }
 
 /// The same with the calls about events.
-fn of_events(routes: Routes<Management>) -> Routes<Management> {
+fn of_events<C: Calls<Management>>(routes: C) -> C {
     routes
         .get("/v1/events", events::list, docs::list_events)
         .get("/v1/events/{event}", events::get, docs::get_event)
@@ -214,7 +215,7 @@ fn of_events(routes: Routes<Management>) -> Routes<Management> {
 }
 
 /// The same with the calls about event types.
-fn of_event_types(routes: Routes<Management>) -> Routes<Management> {
+fn of_event_types<C: Calls<Management>>(routes: C) -> C {
     // Types have slashes in them.
     const TYPE: &str = "/v1/event-types/{*type}";
     routes
@@ -225,7 +226,7 @@ fn of_event_types(routes: Routes<Management>) -> Routes<Management> {
 }
 
 /// The same with the calls about tenants and keys, and what was done to them.
-fn of_tenants_and_keys(routes: Routes<Management>) -> Routes<Management> {
+fn of_tenants_and_keys<C: Calls<Management>>(routes: C) -> C {
     const TENANT: &str = "/v1/tenants/{tenant}";
     const KEYS: &str = "/v1/tenants/{tenant}/keys";
     const KEY: &str = "/v1/tenants/{tenant}/keys/{key}";

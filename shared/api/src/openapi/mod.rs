@@ -1,6 +1,6 @@
 //! The API's description in OpenAPI 3.1, made from the code.
 //!
-//! [`Routes`] takes each handler together with its documentation, so there is no route without and none too many. An
+//! [`Calls`] takes each handler together with its documentation, so there is no route without and none too many. An
 //! [`Operation`] says what a call takes and answers: schemas come from the very types that are answered, errors from
 //! [`Code`]. [`document`] puts all operations together, and `clients` gives them the form that generated clients need.
 
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::{
     operation::{Operation, Who},
-    routes::{Documented, Routes},
+    routes::{Calls, Documented},
 };
 use super::Code;
 

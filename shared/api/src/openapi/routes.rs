@@ -1,4 +1,4 @@
-//! Routes, each with its documentation.
+//! Calls, each with its handler and its documentation: one list of them makes the router, and the description.
 
 use axum::{
     Router,
@@ -9,7 +9,7 @@ use http::Method;
 
 use super::{Operation, Schemas};
 
-/// A route's documentation.
+/// A call's documentation.
 #[derive(Clone, Copy)]
 pub struct Documented {
     pub(super) method: &'static Method,
@@ -17,109 +17,108 @@ pub struct Documented {
     pub(super) docs: fn(&mut Schemas) -> Operation,
 }
 
-/// Routes in the making.
-pub struct Routes<S> {
-    router: Router<S>,
-    documented: Vec<Documented>,
-}
+/// What takes calls in: a [`Router`] their handlers, a list of [`Documented`] what is said of them. A function of Lambda only routes,
+/// so no documentation is linked into it.
+pub trait Calls<S>: Sized + Default {
+    /// Takes in a call of this method.
+    #[must_use]
+    fn on<T: 'static>(
+        self,
+        method: (MethodFilter, &'static Method),
+        path: &'static str,
+        handler: impl Handler<T, S>,
+        docs: fn(&mut Schemas) -> Operation,
+    ) -> Self;
 
-impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
-    fn default() -> Self {
-        Self {
-            router: Router::new(),
-            documented: Vec::new(),
-        }
-    }
-}
+    /// Answers GET with a page for people or a part of one. Programs do not call it, so the description has no word of it.
+    #[must_use]
+    fn page<T: 'static>(self, path: &'static str, handler: impl Handler<T, S>) -> Self;
 
-impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Answers GET.
     #[must_use]
-    pub fn get<T: 'static>(
+    fn get<T: 'static>(
         self,
         path: &'static str,
         handler: impl Handler<T, S>,
         docs: fn(&mut Schemas) -> Operation,
     ) -> Self {
-        self.on(MethodFilter::GET, &Method::GET, path, handler, docs)
-    }
-
-    /// Answers GET with a page for people or a part of one. Programs do not call it, so the description has no word of it.
-    #[must_use]
-    pub fn page<T: 'static>(self, path: &'static str, handler: impl Handler<T, S>) -> Self {
-        Self {
-            router: self.router.route(path, on(MethodFilter::GET, handler)),
-            ..self
-        }
+        self.on((MethodFilter::GET, &Method::GET), path, handler, docs)
     }
 
     /// Answers POST.
     #[must_use]
-    pub fn post<T: 'static>(
+    fn post<T: 'static>(
         self,
         path: &'static str,
         handler: impl Handler<T, S>,
         docs: fn(&mut Schemas) -> Operation,
     ) -> Self {
-        self.on(MethodFilter::POST, &Method::POST, path, handler, docs)
+        self.on((MethodFilter::POST, &Method::POST), path, handler, docs)
     }
 
     /// Answers PUT.
     #[must_use]
-    pub fn put<T: 'static>(
+    fn put<T: 'static>(
         self,
         path: &'static str,
         handler: impl Handler<T, S>,
         docs: fn(&mut Schemas) -> Operation,
     ) -> Self {
-        self.on(MethodFilter::PUT, &Method::PUT, path, handler, docs)
+        self.on((MethodFilter::PUT, &Method::PUT), path, handler, docs)
     }
 
     /// Answers PATCH.
     #[must_use]
-    pub fn patch<T: 'static>(
+    fn patch<T: 'static>(
         self,
         path: &'static str,
         handler: impl Handler<T, S>,
         docs: fn(&mut Schemas) -> Operation,
     ) -> Self {
-        self.on(MethodFilter::PATCH, &Method::PATCH, path, handler, docs)
+        self.on((MethodFilter::PATCH, &Method::PATCH), path, handler, docs)
     }
 
     /// Answers DELETE.
     #[must_use]
-    pub fn delete<T: 'static>(
+    fn delete<T: 'static>(
         self,
         path: &'static str,
         handler: impl Handler<T, S>,
         docs: fn(&mut Schemas) -> Operation,
     ) -> Self {
-        self.on(MethodFilter::DELETE, &Method::DELETE, path, handler, docs)
+        self.on((MethodFilter::DELETE, &Method::DELETE), path, handler, docs)
     }
+}
 
-    /// The routes themselves.
-    pub fn router(self) -> Router<S> {
-        self.router
-    }
-
-    /// Their documentation.
-    #[must_use]
-    pub fn documented(self) -> Vec<Documented> {
-        self.documented
-    }
-
+impl<S: Clone + Send + Sync + 'static> Calls<S> for Router<S> {
     fn on<T: 'static>(
-        mut self,
-        filter: MethodFilter,
-        method: &'static Method,
+        self,
+        (filter, _): (MethodFilter, &'static Method),
         path: &'static str,
         handler: impl Handler<T, S>,
+        _: fn(&mut Schemas) -> Operation,
+    ) -> Self {
+        self.route(path, on(filter, handler))
+    }
+
+    fn page<T: 'static>(self, path: &'static str, handler: impl Handler<T, S>) -> Self {
+        self.route(path, on(MethodFilter::GET, handler))
+    }
+}
+
+impl<S> Calls<S> for Vec<Documented> {
+    fn on<T: 'static>(
+        mut self,
+        (_, method): (MethodFilter, &'static Method),
+        path: &'static str,
+        _: impl Handler<T, S>,
         docs: fn(&mut Schemas) -> Operation,
     ) -> Self {
-        self.documented.push(Documented { method, path, docs });
-        Self {
-            router: self.router.route(path, on(filter, handler)),
-            documented: self.documented,
-        }
+        self.push(Documented { method, path, docs });
+        self
+    }
+
+    fn page<T: 'static>(self, _: &'static str, _: impl Handler<T, S>) -> Self {
+        self
     }
 }
