@@ -8,11 +8,11 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, header};
+use http::{HeaderMap, HeaderName, header};
 use rung_api::ApiError;
 use rung_core::branding::Branding;
 
-use crate::{Management, Path};
+use crate::{Management, Path, packing::of_packed};
 
 /// What the page may do: run and show its own files, and call its own API. Only the operator's origins may frame it, and only the
 /// operator's logo and sentences come from elsewhere.
@@ -36,28 +36,19 @@ fn policy(branding: &Branding) -> String {
 struct File {
     name: &'static str,
     content_type: &'static str,
-    text: &'static str,
+    packed: &'static [u8],
     etag: u64,
 }
 
-/// The file of this name and type.
+/// The file of this name and type, as `build.rs` has packed it.
 macro_rules! file {
     ($name:literal, $content_type:expr) => {{
-        const WHOLE: &str = include_str!(concat!("../dashboard/", $name));
-        const BARE: [u8; without_comments(WHOLE, &mut [])] = {
-            let mut bare = [0; _];
-            without_comments(WHOLE, &mut bare);
-            bare
-        };
-        const TEXT: &str = match str::from_utf8(&BARE) {
-            Ok(text) => text,
-            Err(_) => panic!("comments do not end with lines"),
-        };
-        const ETAG: u64 = fingerprint(TEXT);
+        const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".gz"));
+        const ETAG: u64 = fingerprint(PACKED);
         File {
             name: $name,
             content_type: $content_type,
-            text: TEXT,
+            packed: PACKED,
             etag: ETAG,
         }
     }};
@@ -123,41 +114,8 @@ static PARTS: [File; 48] = [
     file!("webhooks.js", JAVASCRIPT),
 ];
 
-/// Writes a file without the lines that are comments, which browsers need not load, and answers how many bytes that takes. A comment
-/// begins a line and ends one, so no script may have a text in which a line begins as one does.
-const fn without_comments(text: &str, bare: &mut [u8]) -> usize {
-    let bytes = text.as_bytes();
-    let (mut at, mut length, mut is_inside) = (0, 0, false);
-    while at < bytes.len() {
-        let mut begin = at;
-        while begin < bytes.len() && bytes[begin] == b' ' {
-            begin += 1;
-        }
-        let mut end = begin;
-        while end < bytes.len() && bytes[end] != b'\n' {
-            end += 1;
-        }
-        let is_slash = end - begin >= 2 && bytes[begin] == b'/';
-        let is_block = is_slash && bytes[begin + 1] == b'*';
-        let ends_block = end - begin >= 2 && bytes[end - 2] == b'*' && bytes[end - 1] == b'/';
-        let is_comment = is_inside || is_block || (is_slash && bytes[begin + 1] == b'/');
-        is_inside = (is_inside || is_block) && !ends_block;
-        let line = at;
-        at = if end < bytes.len() { end + 1 } else { end };
-        let mut from = if is_comment { at } else { line };
-        while from < at {
-            if length < bare.len() {
-                bare[length] = bytes[from];
-            }
-            (from, length) = (from + 1, length + 1);
-        }
-    }
-    length
-}
-
 /// Tells one version of a file from another (FNV-1a): nobody but us decides what is in them.
-const fn fingerprint(text: &str) -> u64 {
-    let bytes = text.as_bytes();
+const fn fingerprint(bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     let mut at = 0;
     while at < bytes.len() {
@@ -167,27 +125,28 @@ const fn fingerprint(text: &str) -> u64 {
     hash
 }
 
-pub(crate) async fn page(State(state): State<Management>) -> Response {
-    PAGE.serve(&state.api.branding)
+pub(crate) async fn page(State(state): State<Management>, headers: HeaderMap) -> Response {
+    PAGE.serve(&headers, &state.api.branding)
 }
 
-pub(crate) async fn reference(State(state): State<Management>) -> Response {
-    REFERENCE.serve(&state.api.branding)
+pub(crate) async fn reference(State(state): State<Management>, headers: HeaderMap) -> Response {
+    REFERENCE.serve(&headers, &state.api.branding)
 }
 
 pub(crate) async fn part(
     State(state): State<Management>,
     Path(name): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let part = PARTS.iter().find(|part| part.name == name);
     let part = part.ok_or_else(|| ApiError::not_found("file of the dashboard", &name))?;
-    Ok(part.serve(&state.api.branding))
+    Ok(part.serve(&headers, &state.api.branding))
 }
 
 impl File {
     /// The file. Clients ask each time whether theirs is the one: so the parts of the page never come from different versions for
     /// longer than a deployment takes.
-    fn serve(&self, branding: &Branding) -> Response {
+    fn serve(&self, request: &HeaderMap, branding: &Branding) -> Response {
         let etag = format!("\"{:016x}\"", self.etag);
         let policy = policy(branding);
         let always: [(HeaderName, &str); 5] = [
@@ -198,6 +157,6 @@ impl File {
             (header::REFERRER_POLICY, "no-referrer"),
         ];
         let content_type = [(header::CONTENT_TYPE, self.content_type)];
-        (always, content_type, self.text).into_response()
+        (always, content_type, of_packed(request, self.packed)).into_response()
     }
 }

@@ -70,8 +70,8 @@ struct Management {
     poster: Poster,
 }
 
-/// The description of the whole API, as a test holds it against the code.
-const OPENAPI: &str = include_str!("../openapi.json");
+/// The description of the whole API, as a test holds it against the code and `build.rs` has packed it.
+const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
 
 /// The routes of the management API.
 pub fn routes(api: Api, control: Control, poster: Poster) -> Router {
@@ -269,13 +269,13 @@ fn of_tenants_and_keys<C: Calls<Management>>(routes: C) -> C {
         .get("/v1/audit", audit::list, docs::list_audit)
 }
 
-async fn openapi() -> Response {
-    static TAG: LazyLock<ETag> = LazyLock::new(|| ETag::of_content(OPENAPI.as_bytes()));
-    let headers = [
+async fn openapi(headers: HeaderMap) -> Response {
+    static TAG: LazyLock<ETag> = LazyLock::new(|| ETag::of_content(OPENAPI));
+    let kind = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
-    TAG.stamp((headers, OPENAPI).into_response())
+    TAG.stamp((kind, packing::of_packed(&headers, OPENAPI)).into_response())
 }
 
 impl Management {

@@ -1,6 +1,10 @@
-//! Long answers are packed for clients that unpack them: the names in lists and in the description repeat.
+//! Long answers are packed for clients that unpack them: the names in lists and in the description repeat. What is always the same is
+//! packed in the binary already.
 
-use std::io::{self, Write as _};
+use std::{
+    fmt::Display,
+    io::{self, Read as _, Write as _},
+};
 
 use axum::{
     body::{Body, HttpBody as _, to_bytes},
@@ -8,9 +12,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use http::{HeaderMap, HeaderValue, header};
 use rung_api::{ApiError, Code};
+
+const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 
 /// What is shorter gains nothing.
 const LEAST_BYTES: u64 = 1_024;
@@ -19,6 +25,9 @@ const LEAST_BYTES: u64 = 1_024;
 pub(crate) async fn packed(request: Request, next: Next) -> Response {
     let takes_gzip = takes_gzip(request.headers());
     let response = next.run(request).await;
+    if response.headers().contains_key(header::CONTENT_ENCODING) {
+        return marked(response);
+    }
     if !takes_gzip || response.body().size_hint().lower() < LEAST_BYTES {
         return response;
     }
@@ -31,20 +40,39 @@ pub(crate) async fn packed(request: Request, next: Next) -> Response {
     match packed {
         Ok(packed) => {
             head.headers.remove(header::CONTENT_LENGTH);
-            let gzip = HeaderValue::from_static("gzip");
-            head.headers.insert(header::CONTENT_ENCODING, gzip);
-            let by = HeaderValue::from_static("accept-encoding");
-            head.headers.append(header::VARY, by);
-            if let Some(tag) = head.headers.get(header::ETAG).and_then(rung_api::packed) {
-                head.headers.insert(header::ETAG, tag);
-            }
-            Response::from_parts(head, Body::from(packed))
+            head.headers.insert(header::CONTENT_ENCODING, GZIP);
+            marked(Response::from_parts(head, Body::from(packed)))
         }
-        Err(error) => {
-            tracing::error!(%error, "a response cannot be packed");
-            ApiError::from(Code::Internal).into_response()
-        }
+        Err(error) => failed(error),
     }
+}
+
+/// The answer of what is packed in the binary, as far as the client takes it so.
+pub(crate) fn of_packed(request: &HeaderMap, packed: &'static [u8]) -> Response {
+    if takes_gzip(request) {
+        return ([(header::CONTENT_ENCODING, GZIP)], packed).into_response();
+    }
+    let mut plain = Vec::new();
+    match GzDecoder::new(packed).read_to_end(&mut plain) {
+        Ok(_) => plain.into_response(),
+        Err(error) => failed(error),
+    }
+}
+
+/// A packed answer, whose tag is not that of the plain one.
+fn marked(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let by = HeaderValue::from_static("accept-encoding");
+    headers.append(header::VARY, by);
+    if let Some(tag) = headers.get(header::ETAG).and_then(rung_api::packed) {
+        headers.insert(header::ETAG, tag);
+    }
+    response
+}
+
+fn failed(error: impl Display) -> Response {
+    tracing::error!(%error, "a response cannot be packed or unpacked");
+    ApiError::from(Code::Internal).into_response()
 }
 
 fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
