@@ -591,6 +591,14 @@ def test_every_function_and_queue_is_watched():
     assert watched("DestinationDeliveryFailures") == ["Enqueue"]
 
 
+def test_what_a_rule_could_not_keep_is_watched_on_either_kind_of_bus():
+    assert written()["Conditions"]["DefaultBus"] == {"Fn::Equals": [{"Ref": "EventBus"}, "default"]}
+    (metric,) = [it for it in metrics(ALARMS["EnqueueLettersLostAlarm"]) if it["Namespace"] == "AWS/Events"]
+    rule = {"Name": "RuleName", "Value": transformed()["Resources"]["BusRule"]["Properties"]["Name"]}
+    of_a_bus = {"Name": "EventBusName", "Value": {"Ref": "EventBus"}}
+    assert metric["Dimensions"] == {"Fn::If": ["DefaultBus", [rule], [of_a_bus, rule]]}
+
+
 def test_an_event_source_that_asks_no_more_rings():
     assert watched("NumberOfEmptyReceives") == watched("NumberOfMessagesReceived") == ["DeliverQueue", "EventsQueue", "RetryQueue"]
     for alarm in ("DeliverUnreadAlarm", "EventsUnreadAlarm", "RetryUnreadAlarm"):
