@@ -1,6 +1,7 @@
 """The template: linted, and held to what the linters let pass and what the code relies on."""
 
 import fnmatch
+import ipaddress
 import json
 import os
 import re
@@ -683,6 +684,42 @@ def test_the_dashboard_has_no_gaps():
     for y, (width, height) in sorted(rows.items()):
         assert (y, width) == (end, 24)
         end = y + height
+
+
+def test_parameters_have_the_bounds_of_what_the_functions_take():
+    """With a value that they refuse, a deployment would succeed and no function start."""
+    parameters, config = written()["Parameters"], (ROOT / "shared/core/src/config.rs").read_text()
+    for name, variable in {"RetentionDays": "RETENTION_DAYS", "WebhooksPerTenant": "WEBHOOKS_PER_TENANT", "MetricTenants": "METRIC_TENANTS", "TenantRate": "TENANT_RATE"}.items():
+        body = config.split(f'let name = "RUNG_{variable}";')[1]
+        least, most = (int(it.replace("_", "")) for it in re.search(r"([\d_]+)\.\.=([\d_]+)", body).groups())
+        bounds = parameters[name]
+        if name == "TenantRate":
+            (assertion,) = written()["Rules"]["TenantRateTakesABatch"]["Assertions"]
+            refused, tested = assertion["Assert"]["Fn::Not"][0]["Fn::Contains"]
+            assert tested == {"Ref": name} and refused == [str(rate) for rate in range(1, least)]
+            least = 0
+        assert (bounds["MinValue"], bounds["MaxValue"]) == (least, most), name
+    assert parameters["StrictUrls"]["AllowedValues"] == ["true", "false"]
+
+
+@pytest.mark.parametrize("name,good,bad", [
+    (
+        "EgressIps",
+        ["", "192.0.2.1", "192.0.2.1,198.51.100.0/24", "192.0.2.1, 2001:db8::1", "2001:db8::/32", "::", "::1", "1:2:3:4:5:6:7:8", "1::8", "1:2:3:4:5:6:7::", "192.0.2.1,"],
+        ["nat-0123", "192.0.2", "192.0.2.256", "192.0.2.01", "192.0.2.1/33", "192.0.2.1 198.51.100.1", "1:2:3", ":::", "1::2::3", "2001:db8::/129", "https://192.0.2.1"],
+    ),
+    ("EgressProxy", ["", "http://proxy:3128", "http://proxy.example.com/", "http://[2001:db8::1]:3128"], ["proxy:3128", "https://proxy", "http://a b", "http://:3128", "http://u:p@proxy", "http://proxy/x"]),
+    ("PublicUrl", ["", "https://webhooks.example.com", "https://example.com:8443/hooks"], ["http://example.com", "https:// ", "https://", "https://:443", "https://exa mple.com"]),
+    ("OperatorTopicArn", ["", "arn:aws:sns:eu-central-1:123456789012:ops"], ["ops", "arn:aws:sqs:eu-central-1:123456789012:ops", "arn:aws:sns:eu-central-1:123456789012:ops.fifo"]),
+    ("Portal", ["", "{}", '{"name":"Acme"}'], ["Acme", "[]", "{"]),
+])
+def test_a_parameter_takes_no_text_that_the_functions_refuse(name, good, bad):
+    pattern = written()["Parameters"][name]["AllowedPattern"]
+    for text, fits in [*((it, True) for it in good), *((it, False) for it in bad)]:
+        assert (re.fullmatch(pattern, text) is not None) == fits, text
+    if name == "EgressIps":
+        for text in good:
+            assert [ipaddress.ip_network(it.strip(), strict=False) for it in text.split(",") if it] is not None
 
 
 def test_every_parameter_is_used_grouped_and_described():

@@ -130,7 +130,7 @@ test("what the template would not take is an error that names the property", () 
     [{ batchWindowSeconds: 3 }, "parameters.batchWindowSeconds: 3 is not one of 0, 1, 2, 5, 10, 20, 30, 60, 120, 300"],
     [{ egress: "nat" }, 'parameters.egress: "nat" is not one of dynamic, vpc'],
     [{ kmsKeyArn: "alias/rung" }, 'parameters.kmsKeyArn: "alias/rung" is not the ARN of a KMS key of this region, or nothing'],
-    [{ publicUrl: "http://example.com" }, 'parameters.publicUrl: "http://example.com" is not matched by ^(https://.+)?$'],
+    [{ publicUrl: "http://example.com" }, 'parameters.publicUrl: "http://example.com" is not an https URL such as https://webhooks.example.com, or nothing'],
     [{ subnetIds: "subnet-0a" }, 'parameters.subnetIds: "subnet-0a" is not an array'],
     [{ colour: "red" }, "parameters.colour: there is no such parameter"],
   ] as [RungParameters, string][]) {
