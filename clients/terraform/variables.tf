@@ -213,13 +213,13 @@ variable "sweep_memory" {
 }
 
 variable "warm_read_units" {
-  description = "Read units a second that the table and its indexes are kept ready for, at least 12000, with WarmWriteUnits. 0 leaves it to DynamoDB."
+  description = "Read units a second that the table and its indexes are kept ready for, at least 12000, with WarmWriteUnits. 0 leaves it to DynamoDB. It can be raised, never lowered."
   type        = number
   default     = null
 }
 
 variable "warm_write_units" {
-  description = "Write units a second that the table and its indexes are kept ready for, at least 4000, with WarmReadUnits. 0 leaves it to DynamoDB."
+  description = "Write units a second that the table and its indexes are kept ready for, at least 4000, with WarmReadUnits. 0 leaves it to DynamoDB. It can be raised, never lowered."
   type        = number
   default     = null
 }
