@@ -51,13 +51,13 @@ variable "ca_files" {
 }
 
 variable "event_bus" {
-  description = "An EventBridge bus whose events with the detail-type \"Rung Event\" are published too; \"default\" is the account's own. Who may put events on it may publish for every tenant."
+  description = "An EventBridge bus whose events with the detail-type \"Rung Event\" are published too; \"default\" is the account's own. Who may put events on it may publish for every tenant. Emptying it deletes the queue of its dead letters with what is in it, so drain that first."
   type        = string
   default     = null
 }
 
 variable "event_queue" {
-  description = "on makes an SQS queue whose messages are published too. Who may send to it may publish for every tenant."
+  description = "on makes an SQS queue whose messages are published too. Who may send to it may publish for every tenant. off deletes the queue and that of its dead letters with what is in them, so drain them first."
   type        = string
   default     = null
 }
