@@ -7,8 +7,10 @@ import subprocess
 
 import pytest
 
-from bed import STACK, Bed
+from bed import REGION, STACK, Bed
 from template import ROOT
+
+ALARMS = f"arn:aws:sns:{REGION}:000000000000:alarms"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,7 @@ def test_deploying_takes_enter_alone_and_no_way_of_it_undoes_another(bed, checko
     assert subprocess.run(["git", "ls-files", "--error-unmatch", "samconfig.toml"], cwd=ROOT, capture_output=True).returncode != 0
 
     checkout.change(checkout.answers, r' = "RetentionDays=\"30\"', r' = "RetentionDays=\"60\"')
+    checkout.change(checkout.answers, r'AlarmTopicArn=\"\"', rf'AlarmTopicArn=\"{ALARMS}\"')
     checkout.upgrade("next")
     checkout.deploy("--confirm-changeset", answer="y")
     checkout.upgrade("the one after")
@@ -99,14 +102,15 @@ def test_deploying_takes_enter_alone_and_no_way_of_it_undoes_another(bed, checko
 def test_a_restore_drill_makes_a_stack_of_the_same_data_that_delivers_nothing(bed, checkout):
     """After the test above, whose stack it restores."""
     dynamodb, secrets = bed.client("dynamodb"), bed.client("secretsmanager")
-    old, _ = stack(bed, STACK)
+    old, kept = stack(bed, STACK)
+    assert kept["AlarmTopicArn"] == ALARMS
     row = {"pk": {"S": "T#acme"}, "sk": {"S": "t"}}
     dynamodb.put_item(TableName=old["TableName"], Item=row)
     checkout.run("docs/restore", "--from", STACK, "--to", "drill")
     new, parameters = stack(bed, "drill")
     assert new["TableName"] == "drill-restored" != old["TableName"]
     assert dynamodb.scan(TableName=new["TableName"])["Items"] == [row]
-    assert (parameters["RetentionDays"], parameters["Deliveries"]) == ("60", "off")
+    assert (parameters["RetentionDays"], parameters["Deliveries"], parameters["AlarmTopicArn"]) == ("60", "off", "")
     keys = [secrets.get_secret_value(SecretId=it["EncryptionKeysSecret"])["SecretString"] for it in (old, new)]
     assert keys[0] == keys[1]
     # What DynamoDB does not restore.
