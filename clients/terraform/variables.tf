@@ -81,7 +81,7 @@ variable "event_queue_concurrency" {
 }
 
 variable "kms_key_arn" {
-  description = "Your own KMS key for the table, the queues, the secrets and the logs, instead of keys that AWS owns. Its policy must let services use it; docs/operate.md has it."
+  description = "Your own KMS key for the table, the queues, the secrets and the logs, instead of AWS's. Its policy must let services use it; docs/operate.md has it."
   type        = string
   default     = null
 }

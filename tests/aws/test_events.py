@@ -50,6 +50,13 @@ def test_an_event_of_a_bus_is_one_that_the_rule_hands_over(name):
     assert event["detail"]["tenant"] and event["detail"].keys() <= {"tenant", "id", "type", "data", "timestamp", "metadata"}
 
 
+@pytest.mark.parametrize("name", OF_SOURCE["scheduler"])
+def test_a_tick_is_of_the_schedule_that_the_template_makes(name):
+    schedule = transformed()["Resources"]["SweepEveryMinute"]["Properties"]["Name"]["Fn::Sub"]
+    (source,) = EVENTS[name]["resources"]
+    assert source.endswith(":schedule/default/" + schedule.replace("${AWS::StackName}", "rung"))
+
+
 @pytest.mark.parametrize("name", OF_SOURCE["sqs"])
 def test_records_are_those_of_a_queue(name):
     for record in EVENTS[name]["Records"]:
