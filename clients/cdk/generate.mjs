@@ -13,6 +13,13 @@ for (const [name, parameter] of Object.entries(template.Parameters)) {
   const { AllowedValues, AllowedPattern, ConstraintDescription, MinValue, MaxValue } = parameter;
   const rest = { allowed: AllowedValues, pattern: AllowedPattern, problem: ConstraintDescription, min: MinValue, max: MaxValue };
   for (const [key, rule] of Object.entries(rest)) if (rule !== undefined) rules[property][key] = rule;
+  // Tags are no part of what was parsed: `!Not [!Equals [!Ref A, ""]]` is [["A", ""]].
+  const about = (section) => Object.entries(section).filter(([, it]) => new RegExp(`"${name}"|\\$\\{${name}\\}`).test(JSON.stringify(it)));
+  const conditions = about(template.Conditions);
+  const names = (isGiven) => conditions.filter(([, [it]]) => isGiven === Array.isArray(it)).map(([condition]) => condition);
+  rules[property].given = names(true);
+  rules[property].special = names(false);
+  rules[property].rules = about(template.Rules).map(([rule]) => rule);
 }
 await writeFile(
   new URL("src/parameters.ts", import.meta.url),
@@ -32,6 +39,12 @@ export interface Rule {
   readonly problem?: string;
   readonly min?: number;
   readonly max?: number;
+  /** The conditions that are true when there is a value. */
+  readonly given: readonly string[];
+  /** The conditions that are true for one special value. */
+  readonly special: readonly string[];
+  /** The template's rules that look at the value. */
+  readonly rules: readonly string[];
 }
 
 /** The rule for each property. */

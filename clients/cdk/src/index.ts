@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { Stack, Token, Validations, type StackProps } from "aws-cdk-lib";
+import { Fn, Stack, Token, Validations, type StackProps } from "aws-cdk-lib";
 import { Asset } from "aws-cdk-lib/aws-s3-assets";
 import { CfnFunction, CfnLayerVersion } from "aws-cdk-lib/aws-sam";
 import { Secret, type ISecret } from "aws-cdk-lib/aws-secretsmanager";
@@ -41,6 +41,7 @@ export class RungStack extends Stack {
   constructor(scope: Construct, id: string, { parameters = {}, dialects, release = RELEASE, ...props }: RungStackProps = {}) {
     super(scope, id, props);
     this.template = new CfnInclude(this, "Template", { templateFile: join(release, "rung.yaml"), parameters: values(parameters) });
+    this.takeTokens(parameters);
     for (const name of ["Subscriptions", "Enqueue", "Deliver", "Sweep"]) {
       const lambda = this.resource(name, CfnFunction);
       lambda.codeUri = uploaded(lambda, join(release, `${name.toLowerCase()}.zip`));
@@ -59,11 +60,34 @@ export class RungStack extends Stack {
     );
   }
 
+  /**
+   * Takes values that are known at deployment alone out of conditions and rules. Those of another stack are `Fn::ImportValue` there, which
+   * CloudFormation refuses. Whatever is given is not empty, nor what the account has by itself.
+   */
+  private takeTokens(parameters: RungParameters): void {
+    const tokens = (Object.keys(parameters) as (keyof RungParameters)[]).filter((property) => isToken(parameters[property]));
+    for (const property of tokens) {
+      const { allowed, given, special }: Rule = RULES[property];
+      if (allowed !== undefined && special.length > 0) throw new Error(`parameters.${property}: the value must be known when the stack is synthesized`);
+      for (const name of given) this.template.getCondition(name).expression = Fn.conditionEquals("given", "given");
+      for (const name of special) this.template.getCondition(name).expression = Fn.conditionEquals("given", "special");
+    }
+    for (const name of new Set(tokens.flatMap((property) => RULES[property].rules))) {
+      const { node } = this.template.getRule(name);
+      node.scope?.node.tryRemoveChild(node.id);
+    }
+  }
+
   private resource<T>(name: string, type: abstract new (...args: never[]) => T): T {
     const resource = this.template.getResource(name);
     if (resource instanceof type) return resource;
     throw new Error(`rung.yaml: ${name} is no ${type.name}`);
   }
+}
+
+/** Whether a value, or one of a list, is known at deployment alone. */
+function isToken(value: unknown): boolean {
+  return Token.isUnresolved(value) || (Array.isArray(value) && value.some((it) => Token.isUnresolved(it)));
 }
 
 /** Where CDK puts a zip or a folder. CDK takes files of the same size and time for the same; what packages bring has the same time. */
@@ -81,7 +105,7 @@ function values(parameters: RungParameters): Record<string, string | string[]> {
     if (rule === undefined) throw new Error(`parameters.${property}: there is no such parameter`);
     if (value === undefined) continue;
     check(property, rule, value);
-    given[rule.name] = Array.isArray(value) ? value.map(String) : String(value);
+    given[rule.name] = Array.isArray(value) ? value.map(String) : isToken(value) ? Token.asString(value) : String(value);
   }
   return given;
 }

@@ -8,6 +8,10 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { App, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
+import { SecurityGroup, Vpc } from "aws-cdk-lib/aws-ec2";
+import { EventBus } from "aws-cdk-lib/aws-events";
+import { Key } from "aws-cdk-lib/aws-kms";
+import { Topic } from "aws-cdk-lib/aws-sns";
 import { CfnInclude } from "aws-cdk-lib/cloudformation-include";
 import { RungStack, type RungParameters } from "rung-cdk";
 
@@ -121,6 +125,41 @@ test("the operator's key and the address are at hand", () => {
   const { stack } = synthesized();
   assert.deepEqual(stack.resolve(stack.adminKey.secretArn), { Ref: "AdminKey" });
   assert.match(JSON.stringify(stack.resolve(stack.apiUrl)), /execute-api/);
+});
+
+test("a network, a bus, topics and a key of another stack are in no condition and no rule", () => {
+  const app = new App();
+  const other = new Stack(app, "other");
+  const vpc = new Vpc(other, "Vpc");
+  const { topicArn } = new Topic(other, "Topic");
+  const stack = new RungStack(app, "rung", {
+    parameters: {
+      egress: "vpc",
+      subnetIds: vpc.privateSubnets.map(({ subnetId }) => subnetId),
+      securityGroupIds: [new SecurityGroup(other, "Group", { vpc }).securityGroupId],
+      eventBus: new EventBus(other, "Bus").eventBusName,
+      eventQueue: "on",
+      eventQueueTopics: [topicArn],
+      alarmTopicArn: topicArn,
+      operatorTopicArn: topicArn,
+      kmsKeyArn: new Key(other, "Key").keyArn,
+    },
+  });
+  const { Conditions, Rules, Resources } = Template.fromStack(stack).toJSON();
+  assert.doesNotMatch(JSON.stringify([Conditions, Rules]), /ImportValue/);
+  for (const name of ["FromBus", "FromTopics", "Alarmed", "TellsTopic", "OwnKmsKey"]) assert.deepEqual(Conditions[name], { "Fn::Equals": ["given", "given"] }, name);
+  assert.deepEqual(Conditions.DefaultBus, { "Fn::Equals": ["given", "special"] });
+  assert.equal(Rules.VpcNeedsItsIds, undefined);
+  assert.ok(Rules.WarmNeedsBoth);
+  assert.match(JSON.stringify(Resources.DeliverQueue.Properties.KmsMasterKeyId), /ImportValue/);
+  assert.match(JSON.stringify(Resources.Deliver.Properties.VpcConfig), /ImportValue/);
+});
+
+test("a value that decides what the stack is made of is known before", () => {
+  const app = new App();
+  const egress = new Topic(new Stack(app, "other"), "Topic").topicName as "vpc";
+  const message = "parameters.egress: the value must be known when the stack is synthesized";
+  assert.throws(() => new RungStack(app, "rung", { parameters: { egress } }), { message });
 });
 
 test("what the template would not take is an error that names the property", () => {
