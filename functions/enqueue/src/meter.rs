@@ -72,6 +72,14 @@ struct Share {
     refused: Option<(u64, u64)>,
 }
 
+impl Share {
+    /// How many events were admitted, as far as this function knows. It may hold more than it knows to be counted: what it held of a
+    /// share comes back to an empty one if all shares were forgotten meanwhile.
+    fn used(&self) -> u64 {
+        self.used.saturating_sub(self.left)
+    }
+}
+
 /// How many events of a counter's window a function admits.
 #[derive(Clone, Copy)]
 struct Dealing {
@@ -231,7 +239,7 @@ impl Meter {
     async fn used(&self, asked: Asked<'_>, counter: &str) -> Option<u64> {
         let tenant = &asked.tenant.id;
         let name = format!("{tenant}#{counter}");
-        let known = |share: &Share| (share.used > 0).then(|| share.used - share.left);
+        let known = |share: &Share| (share.used > 0).then(|| share.used());
         if let Some(used) = self.shares().get(&name).and_then(known) {
             return Some(used);
         }
@@ -239,7 +247,7 @@ impl Meter {
         let mut shares = self.shares();
         let share = shares.entry(name).or_default();
         share.used = share.used.max(used);
-        Some(share.used - share.left)
+        Some(share.used())
     }
 
     async fn admit_by_rate(
@@ -343,7 +351,7 @@ impl Meter {
             let share = shares.entry(name.clone()).or_default();
             if share.left >= events {
                 share.left -= events;
-                return Ok(Some(share.used - share.left));
+                return Ok(Some(share.used()));
             }
             if share.used == 0 && share.uncounted + events <= dealing.uncounted {
                 share.uncounted += events;
@@ -379,7 +387,7 @@ impl Meter {
         };
         share.left += left;
         share.used = share.used.max(used);
-        Ok(Some(share.used - share.left))
+        Ok(Some(share.used()))
     }
 
     fn shares(&self) -> MutexGuard<'_, HashMap<String, Share>> {
@@ -428,4 +436,24 @@ impl Meter {
 fn too_many(code: Code, message: String, window: &Window, now_ms: u64) -> ApiError {
     let left_s = window.end_ms.saturating_sub(now_ms).div_ceil(1000);
     ApiError::new(code, message).retry_after_s(left_s.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_that_holds_more_than_it_knows_to_be_counted_has_admitted_nothing() {
+        let known = Share {
+            left: 3,
+            used: 10,
+            ..Share::default()
+        };
+        assert_eq!(known.used(), 7);
+        let forgotten = Share {
+            left: 3,
+            ..Share::default()
+        };
+        assert_eq!(forgotten.used(), 0);
+    }
 }
