@@ -1,9 +1,13 @@
 //! Many who change the same thing at once: each change is made, one after the other.
 
 use futures_util::future::join_all;
-use rung_core::domain::{
-    id::{TenantId, WebhookId},
-    webhook::Webhook,
+use rung_core::{
+    domain::{
+        id::{TenantId, WebhookId},
+        outage::Outage,
+        webhook::Webhook,
+    },
+    store::webhook_states::StateWritten,
 };
 use serde_json::{Value, json};
 
@@ -147,6 +151,36 @@ async fn all_changes_of_a_tenants_things_are_made_though_transactions_meet() {
     let changes: u64 = join_all(changes).await.into_iter().sum();
     let (changed, _) = stored(&world, &webhook).await;
     assert_eq!(changed, version + changes);
+}
+
+/// An update of one row is made too, though a transaction holds the row when it comes.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_written_though_a_transaction_holds_the_webhook() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let id = world.webhook(&tenant).await;
+    let (_, webhook) = stored(&world, &id).await;
+    let outage = Outage {
+        since_ms: world.now_ms(),
+        last_failure_ms: world.now_ms(),
+        notified: false,
+        unknown: Default::default(),
+    };
+    world.contention.begin();
+    let path = format!("/v1/webhooks/{id}");
+    let changed = world.send(&tenant, "PATCH", &path, json!({"description": "changed"}));
+    let written = async {
+        while !world.contention.is_holding() {
+            world.pass(1).await;
+        }
+        let store = &world.app.api.store;
+        store.write_state(&webhook, None, Some(&outage)).await
+    };
+    let (changed, written) = tokio::join!(changed, written);
+    changed.data(200);
+    assert_eq!(written.unwrap(), StateWritten::Done);
+    let (_, webhook) = stored(&world, &id).await;
+    assert_eq!(webhook.outage.map(|stored| stored.value), Some(outage));
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,12 @@ impl Contention {
         *self.0.lock().unwrap() = Some(BTreeSet::new());
     }
 
+    /// Whether a transaction holds a row.
+    pub(crate) fn is_holding(&self) -> bool {
+        let held = self.0.lock().unwrap();
+        held.as_ref().is_some_and(|held| !held.is_empty())
+    }
+
     /// Answers a call when no transaction holds any of its rows.
     pub(crate) async fn dispatch(&self, aws: &Aws, target: &str, body: &[u8]) -> Response {
         if self.0.lock().unwrap().is_none() {

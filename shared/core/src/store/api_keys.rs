@@ -18,6 +18,7 @@ use super::{
     listed::position,
     tenant_row::{PORTAL_ROUND, What, partition},
     transact::{Part, Transacted},
+    update_if,
     walk::Order,
 };
 use crate::domain::{
@@ -313,18 +314,8 @@ impl Store {
         } else {
             update.condition_expression("attribute_exists(pk)")
         };
-        match update.send().await {
-            Ok(_) => Ok(()),
-            // Deleted meanwhile, it stays so.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        // Deleted meanwhile, it stays so.
+        update_if(update).await.map(drop)
     }
 
     /// A tenant's portal link, ended or not, by a strong read.

@@ -3,11 +3,7 @@
 //! Every write is conditional, and answers the row that stands afterwards: whoever lost against another writer sees at once
 //! what the other did.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Select},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select};
 
 use super::{
     Item, Store, StoreError, Stretch,
@@ -15,6 +11,7 @@ use super::{
     batch::Key,
     item::{Builder, Row, number, text, time},
     table::LISTS,
+    update_if,
     walk::Order,
 };
 use crate::{
@@ -318,26 +315,16 @@ impl Store {
             .update_expression(update)
             .condition_expression(format!("({condition}) AND exp > :now"))
             .expression_attribute_values(":now", self.now())
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .return_values(ReturnValue::AllNew);
         for (name, value) in values {
             request = request.expression_attribute_values(name, value);
         }
-        match request.send().await {
-            Ok(answer) => {
-                read_delivery(Row(answer.attributes.unwrap_or_default())).map(Written::Done)
-            }
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                let UpdateItemError::ConditionalCheckFailedException(failure) = error.into_err()
-                else {
-                    return Ok(Written::Found(None));
-                };
-                let standing = failure.item.and_then(|item| self.alive(item));
+        match update_if(request).await? {
+            Ok(written) => read_delivery(Row(written)).map(Written::Done),
+            Err(standing) => {
+                let standing = standing.and_then(|item| self.alive(item));
                 standing.map(read_delivery).transpose().map(Written::Found)
             }
-            Err(error) => Err(error.into()),
         }
     }
 

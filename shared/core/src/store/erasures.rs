@@ -1,6 +1,5 @@
 //! What erasing takes: the ways to everything that stands in a webhook's, an event's or a tenant's partitions, and taking it away.
 
-use aws_sdk_dynamodb::error::SdkError;
 use futures_util::future::try_join_all;
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     item::{number, text, time},
     pace, recoveries,
     reminders::reminder_of,
-    stats, tenant_row, usage, walk, webhooks,
+    stats, tenant_row, update_if, usage, walk, webhooks,
 };
 use crate::{
     domain::{
@@ -38,15 +37,7 @@ impl Store {
             .update_expression("SET er = :now REMOVE x")
             .condition_expression("attribute_exists(x)")
             .expression_attribute_values(":now", number(self.clock.now_ms()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        update_if(update).await.map(drop)
     }
 
     /// Entries of a webhook's log that were due up to `until_ms`, oldest first, each with its position: about `limit` from behind the

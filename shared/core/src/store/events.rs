@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::{error::SdkError, primitives::Blob, types::AttributeValue};
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
@@ -11,6 +11,7 @@ use super::{
     Item, Query, Range, Store, StoreError, codec,
     event_list::{Call, CallId},
     item::{Builder, Row, json, number, text, time},
+    update_if,
 };
 use crate::{
     domain::{
@@ -395,15 +396,7 @@ impl Store {
             .condition_expression("exp > :now AND exp < :until")
             .expression_attribute_values(":now", self.now())
             .expression_attribute_values(":until", number(until_s));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        update_if(update).await.map(drop)
     }
 
     /// All webhooks that an event matched.

@@ -7,11 +7,7 @@
 //!
 //! What a page does is noted in the row before it is done: a page that is repeated finds less, and counts once.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, Update},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, Update};
 
 use super::{
     Listed, NOTHING_THERE, Store, StoreError, Stretch, events,
@@ -20,6 +16,7 @@ use super::{
     table::LISTS,
     tenant_row,
     transact::Part,
+    update_if,
     walk::Order,
 };
 use crate::domain::{
@@ -363,22 +360,11 @@ impl Store {
             .update_expression(update)
             .condition_expression(format!("{condition} AND exp > :now"))
             .expression_attribute_values(":now", self.now())
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .return_values(ReturnValue::AllNew);
         for (name, value) in values {
             request = request.expression_attribute_values(name, value);
         }
-        let standing = match request.send().await {
-            Ok(answer) => answer.attributes,
-            Err(SdkError::ServiceError(error)) => match error.into_err() {
-                UpdateItemError::ConditionalCheckFailedException(failure) => failure.item,
-                error => {
-                    let text = aws_sdk_dynamodb::error::DisplayErrorContext(&error).to_string();
-                    return Err(StoreError::Unavailable(text.into()));
-                }
-            },
-            Err(error) => return Err(error.into()),
-        };
+        let standing = update_if(request).await?.map_or_else(|found| found, Some);
         let standing = standing.and_then(|item| self.alive(item));
         standing.map(read_job).transpose()
     }

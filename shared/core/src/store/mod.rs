@@ -102,7 +102,10 @@ use std::{
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, DisplayErrorContext, SdkError},
-    operation::put_item::{PutItemError, builders::PutItemFluentBuilder},
+    operation::{
+        put_item::{PutItemError, builders::PutItemFluentBuilder},
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    },
     types::{
         AttributeValue, DeleteRequest, PutRequest, ReturnValuesOnConditionCheckFailure,
         WriteRequest,
@@ -546,6 +549,33 @@ async fn put_if(put: PutItemFluentBuilder) -> Result<Option<Row>, StoreError> {
                     return Ok(Some(Row(failure.item.unwrap_or_default())));
                 }
                 PutItemError::TransactionConflictException(_) => turns.next().await?,
+                error => {
+                    return Err(StoreError::Unavailable(
+                        DisplayErrorContext(&error).to_string().into(),
+                    ));
+                }
+            },
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Updates an item if its condition holds, and answers the attributes that the update asks for; otherwise the item that stands there,
+/// if there is one. Tries again while a transaction holds it.
+async fn update_if(
+    update: UpdateItemFluentBuilder,
+) -> Result<Result<Item, Option<Item>>, StoreError> {
+    let update = update
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let mut turns = transact::Turns::default();
+    loop {
+        match update.clone().send().await {
+            Ok(answer) => return Ok(Ok(answer.attributes.unwrap_or_default())),
+            Err(SdkError::ServiceError(error)) => match error.into_err() {
+                UpdateItemError::ConditionalCheckFailedException(failure) => {
+                    return Ok(Err(failure.item));
+                }
+                UpdateItemError::TransactionConflictException(_) => turns.next().await?,
                 error => {
                     return Err(StoreError::Unavailable(
                         DisplayErrorContext(&error).to_string().into(),

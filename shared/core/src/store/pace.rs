@@ -2,16 +2,12 @@
 //! [`pace_epoch`](Webhook::pace_epoch) that it is of. And the turns of what waits for a pause of a webhook to end: `G#t#w` / `turns`,
 //! `o` the pause's [`id`](Pause::id) and [`origin_ms`](Pause::origin_ms) that they are counted from, `n` how many were taken.
 
-use aws_sdk_dynamodb::{
-    error::{DisplayErrorContext, SdkError},
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::{
     Store, StoreError,
     item::{self, Row},
-    webhook_states, webhooks,
+    update_if, webhook_states, webhooks,
 };
 use crate::{
     domain::{
@@ -135,15 +131,17 @@ impl Store {
                     .key("sk", item::text("turns"))
                     .update_expression(format!("SET {set}, exp = :exp"))
                     .condition_expression(condition)
+                    .return_values(ReturnValue::UpdatedNew)
                     .expression_attribute_values(":one", item::number(1))
                     .expression_attribute_values(":o", item::text(&*origin))
                     .expression_attribute_values(
                         ":exp",
                         item::number(self.clock.wall_ms() / 1000 + TURNS_KEPT_S),
                     );
-                match updated(update).await? {
-                    Ok(row) => return row.number::<u64>("n").map(|taken| Some(taken - 1)),
-                    Err(mut found) => {
+                match update_if(update).await? {
+                    Ok(set) => return Row(set).number::<u64>("n").map(|taken| Some(taken - 1)),
+                    Err(found) => {
+                        let mut found = Row(found.unwrap_or_default());
                         if found.maybe_text("o").is_some_and(|taken| taken > origin) {
                             return Ok(None);
                         }
@@ -187,6 +185,7 @@ impl Store {
             .key("sk", item::text("pace"))
             .update_expression(format!("SET nxt = {set}, ep = :ep, exp = :exp"))
             .condition_expression(condition)
+            .return_values(ReturnValue::UpdatedNew)
             .expression_attribute_values(":now", item::number(now_us))
             .expression_attribute_values(":ep", item::number(webhook.pace_epoch))
             .expression_attribute_values(":value", item::number(value))
@@ -194,30 +193,9 @@ impl Store {
                 ":exp",
                 item::number(self.clock.wall_ms() / 1000 + KEPT_S),
             );
-        match updated(update).await? {
-            Ok(row) => row.number("nxt").map(Ok),
-            Err(found) => Ok(Err(found)),
-        }
-    }
-}
-
-/// Updates a row; what was set, or the row that stands there where the condition does not hold.
-async fn updated(update: UpdateItemFluentBuilder) -> Result<Result<Row, Row>, StoreError> {
-    let update = update
-        .return_values(ReturnValue::UpdatedNew)
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    let error = match update.send().await {
-        Ok(answer) => return Ok(Ok(Row(answer.attributes.unwrap_or_default()))),
-        Err(SdkError::ServiceError(error)) => error.into_err(),
-        Err(error) => return Err(error.into()),
-    };
-    match error {
-        UpdateItemError::ConditionalCheckFailedException(failure) => {
-            Ok(Err(Row(failure.item.unwrap_or_default())))
-        }
-        error => {
-            let text = DisplayErrorContext(&error).to_string();
-            Err(StoreError::Unavailable(text.into()))
+        match update_if(update).await? {
+            Ok(set) => Row(set).number("nxt").map(Ok),
+            Err(found) => Ok(Err(Row(found.unwrap_or_default()))),
         }
     }
 }

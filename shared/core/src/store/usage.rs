@@ -1,10 +1,11 @@
 //! What a tenant has published in a window: `U#t` / `counter`, `used` the events, until the window is over.
 
-use aws_sdk_dynamodb::{error::SdkError, types::ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::{
     Store, StoreError,
     item::{self, Row},
+    update_if,
 };
 use crate::domain::id::TenantId;
 
@@ -40,16 +41,9 @@ impl Store {
             .expression_attribute_values(":more", item::number(more))
             .expression_attribute_values(":room", item::number(room))
             .expression_attribute_values(":exp", item::number(window_end_ms / 1000 + KEPT_S));
-        match update.send().await {
-            Ok(answer) => Row(answer.attributes.unwrap_or_default())
-                .number("used")
-                .map(Some),
-            Err(SdkError::ServiceError(error))
-                if error.err().is_conditional_check_failed_exception() =>
-            {
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
+        match update_if(update).await? {
+            Ok(set) => Row(set).number("used").map(Some),
+            Err(_) => Ok(None),
         }
     }
 }

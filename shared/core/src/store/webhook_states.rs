@@ -2,17 +2,12 @@
 //! raises neither the row's revision nor the tenant's version, and a change of the settings leaves it alone. The webhook's place in the
 //! index changes with its outage.
 
-use aws_sdk_dynamodb::{
-    error::{DisplayErrorContext, SdkError},
-    operation::update_item::UpdateItemError,
-    types::ReturnValuesOnConditionCheckFailure,
-};
-
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Store, StoreError,
     item::{self, Row},
+    update_if,
     webhooks::{health_list, row_key},
 };
 use crate::domain::{
@@ -84,8 +79,7 @@ impl Store {
                 "enabled = :enabled AND attribute_not_exists(disabled) AND {unchanged}"
             ))
             .expression_attribute_names("#state", T::ATTRIBUTE)
-            .expression_attribute_values(":enabled", item::number(webhook.enabled_ms))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .expression_attribute_values(":enabled", item::number(webhook.enabled_ms));
         if let Some(known) = known {
             update = update.expression_attribute_values(":known", item::text(&*known.text));
         }
@@ -105,17 +99,10 @@ impl Store {
             };
         }
         update = update.update_expression(change);
-        let error = match update.send().await {
+        let row = match update_if(update).await? {
             Ok(_) => return Ok(StateWritten::Done),
-            Err(SdkError::ServiceError(error)) => error.into_err(),
-            Err(error) => return Err(error.into()),
-        };
-        let UpdateItemError::ConditionalCheckFailedException(failure) = error else {
-            let text = DisplayErrorContext(&error).to_string();
-            return Err(StoreError::Unavailable(text.into()));
-        };
-        let Some(row) = failure.item.map(Row) else {
-            return Ok(StateWritten::Past);
+            Err(None) => return Ok(StateWritten::Past),
+            Err(Some(found)) => Row(found),
         };
         if row.number::<u64>("enabled")? != webhook.enabled_ms || row.0.contains_key("disabled") {
             return Ok(StateWritten::Past);
