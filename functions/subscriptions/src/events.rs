@@ -6,6 +6,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use futures_util::future::try_join_all;
 use http::{HeaderMap, StatusCode};
 use rung_api::{ApiError, Caller, Code, Fields, Query, answer};
 use rung_core::{
@@ -102,8 +103,9 @@ pub(crate) async fn list(
         }
     };
     let mut views = Vec::with_capacity(events.len());
-    for event in &events {
-        let mut matches = store.matches(event).await?;
+    let matches = events.iter().map(|event| store.matches(event));
+    let matches = try_join_all(matches).await?;
+    for (event, mut matches) in events.iter().zip(matches) {
         if let Some(only) = only {
             matches.retain(|found| found.webhook == *only);
             if matches.is_empty() {

@@ -4,6 +4,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, future::try_join_all, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use rung_api::{
     ApiError, Code, Fields, Query,
@@ -20,6 +21,7 @@ use rung_core::{
         tenant::{ApiKey, KeyOwner, OPERATORS_OWN, Scope, Tenant},
         time::Time,
     },
+    limits::READS_AT_ONCE,
     store::{
         tenants,
         walk::{Order, Span},
@@ -333,11 +335,13 @@ impl Export<'_> {
         if ids.is_empty() {
             place.enter(Stage::Events);
         }
-        for (position, id) in ids {
+        let found = ids.iter().map(|(_, id)| api.store.webhook(tenant, id));
+        let found = try_join_all(found).await?;
+        for ((position, _), webhook) in ids.into_iter().zip(found) {
             if lines.is_full() {
                 break;
             }
-            if let Some(webhook) = api.store.webhook(tenant, &id).await? {
+            if let Some(webhook) = webhook {
                 let has_secrets = self.has(Included::Secrets);
                 let line = webhooks::Exported::of(&webhook, has_secrets, api.clock.wall_ms());
                 lines.write("webhook", &line);
@@ -408,10 +412,21 @@ impl Export<'_> {
         let (entries, next) = store
             .entries_after(tenant, webhook, Span::ALL.until_ms, after, READ_AT_A_TIME)
             .await?;
+        let details = entries.iter();
+        // The compiler does not see that a stream that calls a closure is `Send`.
+        let details: Vec<_> = details
+            .map(|(_, entry)| log_detail(self.state, entry))
+            .collect();
+        let mut details = stream::iter(details).buffered(READS_AT_ONCE);
         // Entries of one position are on one page.
         for entries in entries.chunk_by(|(one, _), (next, _)| one == next) {
-            for (_, entry) in entries {
-                lines.write("log", &log_detail(self.state, entry).await?);
+            for detail in details
+                .by_ref()
+                .take(entries.len())
+                .collect::<Vec<_>>()
+                .await
+            {
+                lines.write("log", &detail?);
             }
             if let Some((position, _)) = entries.last().filter(|_| lines.is_full()) {
                 place.after = Some(position.clone());

@@ -111,7 +111,7 @@ use aws_sdk_dynamodb::{
         WriteRequest,
     },
 };
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use rung_base::{chance, clock::Clock};
 
 use self::{item::Row, table::Index, walk::Order};
@@ -119,7 +119,7 @@ pub use self::{listed::Listed, reencryption::Reencrypted};
 use crate::{
     batcher::Batcher,
     encryption::{KeyId, KeyRing},
-    limits::PARK_SHARDS,
+    limits::{PARK_SHARDS, READS_AT_ONCE},
 };
 
 /// The condition of a write that nothing is there, with the time `:now` by [`Store::now`]: what has expired is not.
@@ -316,13 +316,18 @@ impl Store {
         keys: Vec<batch::Key>,
         only: &'static str,
     ) -> Result<Vec<Row>, StoreError> {
-        let mut rows = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(batch::READS.entries) {
+        let reads = keys.chunks(batch::READS.entries).map(|keys| {
             let keys = keys.iter().collect();
-            let items = batch::read_soon(&self.client, &self.table, keys, only).await?;
-            rows.extend(items.into_values().filter_map(|item| self.alive(item)));
-        }
-        Ok(rows)
+            batch::read_soon(&self.client, &self.table, keys, only)
+        });
+        // The compiler does not see that a stream that calls a closure is `Send`.
+        let reads: Vec<_> = reads.collect();
+        let items: Vec<_> = stream::iter(reads)
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let items = items.into_iter().flat_map(HashMap::into_values);
+        Ok(items.filter_map(|item| self.alive(item)).collect())
     }
 
     /// Writes one row whole, whatever stands there, together with what others write at the same moment.

@@ -185,9 +185,8 @@ impl Control {
         if let Subject::Event { event, .. } = &erasure.subject {
             store.delete_bodies(tenant, event).await?;
         }
-        for event in &work.events {
-            store.delete_event(tenant, event).await?;
-        }
+        let events = work.events.iter();
+        try_join_all(events.map(|event| store.delete_event(tenant, event))).await?;
         store.forget_entries(tenant, &work.listed).await?;
         store.delete_deliveries(&work.deliveries).await?;
         if let Some(webhook) = &work.rest_of_webhook {
