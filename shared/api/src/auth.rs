@@ -6,9 +6,7 @@ use rung_core::{
         audit::{Action, Origin, Record},
         id::{KeyId, TenantId, TenantName, WebhookId},
         portal::PortalAccess,
-        tenant::{
-            ApiKey, Changes, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant, remind_ms,
-        },
+        tenant::{ApiKey, Changes, FIRST_KEY, KeyHash, KeyOwner, OPERATORS_OWN, Scope, Tenant},
     },
     store::StoreError,
 };
@@ -123,15 +121,6 @@ impl Api {
         need: impl Into<Need<'_>>,
     ) -> Result<Caller, ApiError> {
         let caller = self.caller_or_operator(headers, need).await?;
-        caller.ok_or_else(ApiError::tenant_required)
-    }
-
-    /// The same for what a key of any scope may see.
-    ///
-    /// # Errors
-    /// As [`caller`](Self::caller).
-    pub async fn any_caller(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        let caller = self.caller_or_operator(headers, Need::any()).await?;
         caller.ok_or_else(ApiError::tenant_required)
     }
 
@@ -323,32 +312,10 @@ impl Api {
         let key = if self.is_first(hash) {
             self.first_key().await?.ok_or(Code::Unauthorized)?
         } else {
-            let key = self.store.api_key(hash).await?.ok_or(Code::Unauthorized)?;
-            self.reminded(key).await
+            self.store.api_key(hash).await?.ok_or(Code::Unauthorized)?
         };
         self.keys.remember(key.clone(), now_ms, reading);
         Ok(key)
-    }
-
-    /// Sees to it that a key made before there were reminders gets its own. Where it fails, the key's next use does it.
-    async fn reminded(&self, key: ApiKey) -> ApiKey {
-        let (Some(expires_ms), Some(_)) = (key.expires_ms, key.owner.tenant()) else {
-            return key;
-        };
-        if key.remind_ms.is_some() || key.portal.is_some() {
-            return key;
-        }
-        let reminded = ApiKey {
-            remind_ms: Some(remind_ms(expires_ms)),
-            ..key.clone()
-        };
-        match self.store.remind(&reminded).await {
-            Ok(()) => reminded,
-            Err(error) => {
-                tracing::warn!(key = %key.id, %error, "no reminder that a key ends");
-                key
-            }
-        }
     }
 
     /// Writes down that a key is used, but for portal links, unless that was done within [`KEY_USE_NOTED_MS`]. Where it fails, nothing else does.

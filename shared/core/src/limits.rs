@@ -40,7 +40,6 @@ pub const PORTAL_LINK_KEPT_MS: u64 = 7 * 86_400_000;
 pub const WEBHOOKS_PER_TENANT: u32 = 10_000;
 /// Most items of a list.
 pub const PAGE_MAX: usize = 100;
-
 /// How many reads of a list of unknown length are made at once.
 pub const READS_AT_ONCE: usize = 8;
 /// Fewest characters of the operator's key.

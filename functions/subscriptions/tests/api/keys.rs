@@ -1,14 +1,10 @@
 //! Keys that are asked for twice, keys that end, and what their tenants are told of that.
 
-use rung_core::domain::{
-    id::{KeyId, TenantId},
-    tenant::{ApiKey, KeyHash, KeyOwner, Scope},
-};
 use serde_json::{Value, json};
 
 use crate::{
     metering,
-    world::{As, World, by_nobody},
+    world::{As, World},
 };
 
 const HOUR_MS: u64 = 3_600_000;
@@ -93,39 +89,6 @@ async fn a_key_that_ends_in_ages_waits_for_its_time() {
     }
     world.run_for(SOON_MS).await;
     assert_eq!(told(&world, &tenant, &webhook).await, [] as [Value; 0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_made_before_there_were_reminders_gets_its_own_when_it_is_used() {
-    let (world, tenant, webhook) = still().await;
-    let store = &world.app.api.store;
-    let key = ApiKey {
-        id: KeyId::parse("key_old").unwrap(),
-        owner: KeyOwner::Tenant(TenantId::parse("odin").unwrap()),
-        portal: None,
-        hash: KeyHash::of("rk_old"),
-        name: None,
-        scopes: vec![Scope::Manage],
-        events_per_hour: None,
-        // 2025-10-29T08:53:20Z
-        expires_ms: Some(1_761_728_000_000),
-        remind_ms: None,
-        used_ms: None,
-        revision: 0,
-        created_ms: 1_700_000_000_000,
-    };
-    let made = store.create_api_key(&key, &by_nobody()).await;
-    made.unwrap();
-    world.run_for(SOON_MS).await;
-    assert_eq!(told(&world, &tenant, &webhook).await, [] as [Value; 0]);
-    let old = As::key("rk_old");
-    world.get(&old, "/v1/webhooks").await.data(200);
-    world.run_for(SOON_MS).await;
-    let first = told(&world, &tenant, &webhook).await;
-    assert_eq!(first.len(), 1);
-    assert_eq!(first[0]["api_key_id"], "key_old");
-    world.get(&old, "/v1/webhooks").await.data(200);
-    assert_eq!(store.reminders_due(9).await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,8 +58,8 @@ pub enum Remaining<'a> {
 }
 
 const LOOKUP_SK: &str = "-";
-/// The condition that a key is there as it was read. Rows had no revision before keys could be changed.
-const UNCHANGED: &str = "attribute_exists(pk) AND (attribute_not_exists(rev) OR rev = :rev)";
+/// The condition that a key is there as it was read.
+const UNCHANGED: &str = "rev = :rev";
 
 impl Store {
     /// Adds a key to its owner's.
@@ -114,20 +114,6 @@ impl Store {
     ) -> Result<Option<ApiKey>, StoreError> {
         let row = self.get(owner_pk(owner), list_sk(created_ms, id)).await?;
         row.map(from_row).transpose()
-    }
-
-    /// Gives a key that is there already its reminder.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn remind(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let lookup = Builder::new(lookup_pk(&key.hash), LOOKUP_SK)
-            .maybe("remind", key.remind_ms.map(item::number));
-        // Deleted meanwhile, it stays so.
-        let reminded = self.rewrite(lookup, "attribute_exists(pk)", [])?;
-        let parts = [reminded].into_iter().chain(self.reminder(key)?);
-        self.transact(parts).await?;
-        Ok(())
     }
 
     /// A page of an owner's keys, newest first, from before a position of [`Listed::next`].
@@ -485,7 +471,7 @@ fn from_row(mut row: Row) -> Result<ApiKey, StoreError> {
         expires_ms: row.maybe_number("ends"),
         remind_ms: row.maybe_number("remind"),
         used_ms: row.maybe_number("used"),
-        revision: row.maybe_number("rev").unwrap_or(0),
+        revision: row.number("rev")?,
         created_ms: row.number("made")?,
     })
 }

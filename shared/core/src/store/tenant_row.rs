@@ -146,13 +146,7 @@ pub(super) fn shards_of(row: &Row) -> BTreeSet<u8> {
 
 /// The condition that the row is there and the tenant's, with what `:nth` stands for in it.
 pub(super) fn is_of(tenant: &TenantId) -> (String, AttributeValue) {
-    // Rows had no number before a name could be taken again.
-    let condition = if tenant.number() == 1 {
-        format!("attribute_exists(pk) AND (attribute_not_exists({NUMBER}) OR {NUMBER} = :nth)")
-    } else {
-        format!("{NUMBER} = :nth")
-    };
-    (condition, item::number(tenant.number()))
+    (format!("{NUMBER} = :nth"), item::number(tenant.number()))
 }
 
 impl Store {
