@@ -120,6 +120,18 @@ impl Queue {
             .collect()
     }
 
+    /// Queues messages that are of no use one without the other.
+    ///
+    /// # Errors
+    /// When SQS cannot be reached or goes on refusing one of them; the others may be queued all the same.
+    pub async fn send_every(
+        &self,
+        queue: QueueName,
+        messages: &[(Message, u64)],
+    ) -> Result<(), QueueError> {
+        self.send_all(queue, messages).await.into_iter().collect()
+    }
+
     /// Puts a message that cannot be handled among the dead letters, as it came.
     ///
     /// # Errors

@@ -312,12 +312,8 @@ impl Deliverer {
             (Message::Attempt(first), 0)
         });
         let messages: Vec<_> = messages.collect();
-        self.queue
-            .send_all(QueueName::Deliver, &messages)
-            .await
-            .into_iter()
-            .collect::<Result<(), _>>()?;
-        Ok(())
+        let queue = QueueName::Deliver;
+        Ok(self.queue.send_every(queue, &messages).await?)
     }
 
     /// Reports a record done, or leaves it to come again; one that goes on panicking is buried.

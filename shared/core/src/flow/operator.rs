@@ -154,7 +154,7 @@ impl Control {
     pub(super) async fn notify_all(&self, notices: Vec<Notice>) -> Result<(), FlowError> {
         let messages = notices.into_iter().map(|it| (Message::Notice(it), 0));
         let messages: Vec<_> = messages.collect();
-        let sent = self.queue.send_all(QueueName::Retry, &messages).await;
-        Ok(sent.into_iter().collect::<Result<(), _>>()?)
+        let queue = QueueName::Retry;
+        Ok(self.queue.send_every(queue, &messages).await?)
     }
 }

@@ -454,8 +454,8 @@ impl Control {
             .filter(|row| row.position.due_ms <= soon_ms && webhook.takes(row.position.epoch));
         let messages = waiting.map(|row| (Message::Attempt(row.message()), 0));
         let messages: Vec<_> = messages.collect();
-        let sent = self.queue.send_all(QueueName::Retry, &messages).await;
-        sent.into_iter().collect::<Result<(), _>>()?;
+        let sent = self.queue.send_every(QueueName::Retry, &messages);
+        sent.await?;
         if let Some(cursor) = next {
             let next = Release {
                 cursor,

@@ -66,8 +66,8 @@ impl Sweeper {
                 .iter()
                 .map(|reminder| (Message::KeyEnds(reminder.key.clone()), 0));
             let messages: Vec<_> = messages.collect();
-            let accepted = self.queue.send_all(QueueName::Retry, &messages).await;
-            accepted.into_iter().collect::<Result<(), _>>()?;
+            let accepted = self.queue.send_every(QueueName::Retry, &messages);
+            accepted.await?;
             self.store.forget_reminders(due).await?;
             sent += messages.len();
         }
@@ -99,8 +99,8 @@ impl Sweeper {
                     (Message::Attempt(wait), delay_ms)
                 })
                 .collect();
-            let accepted = self.queue.send_all(QueueName::Retry, &messages).await;
-            accepted.into_iter().collect::<Result<(), _>>()?;
+            let accepted = self.queue.send_every(QueueName::Retry, &messages);
+            accepted.await?;
             // One that cannot be read stops none of the others.
             let unreadable = page.unreadable.into_iter();
             let passed_on = unreadable.map(|body| self.queue.pass_on(QueueName::Retry, body));

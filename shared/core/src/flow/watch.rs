@@ -364,11 +364,7 @@ impl Piece<'_> {
     async fn send(&mut self, messages: Vec<Message>) -> Result<(), FlowError> {
         self.sent += messages.len();
         let messages: Vec<_> = messages.into_iter().map(|message| (message, 0)).collect();
-        let sent = self
-            .sweeper
-            .queue
-            .send_all(QueueName::Retry, &messages)
-            .await;
-        Ok(sent.into_iter().collect::<Result<(), _>>()?)
+        let queue = &self.sweeper.queue;
+        Ok(queue.send_every(QueueName::Retry, &messages).await?)
     }
 }

@@ -100,8 +100,7 @@ impl Queue {
                 messages.push((message, 0));
             }
         }
-        let taken = self.send_all(queue, &messages).await;
-        taken.into_iter().collect::<Result<(), _>>()?;
+        self.send_every(queue, &messages).await?;
         self.delete_dead(queue, &known).await?;
         Ok(Some(Redriven {
             moved: known.len(),

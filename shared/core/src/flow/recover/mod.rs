@@ -287,8 +287,8 @@ impl Control {
         let in_place: Vec<_> = in_place
             .map(|(_, message, delay_ms)| (Message::Attempt(message), delay_ms))
             .collect();
-        let sent = self.queue.send_all(QueueName::Retry, &in_place).await;
-        sent.into_iter().collect::<Result<(), _>>()?;
+        let sent = self.queue.send_every(QueueName::Retry, &in_place);
+        sent.await?;
         let dues = (job.before.deliveries..).map(|place| recovery.due_ms(place));
         self.send_again(&recovery, &webhook, page.again, dues)
             .await?;
@@ -428,8 +428,8 @@ impl Control {
                     (Message::Attempt(message.clone()), delay_ms)
                 })
                 .collect();
-            let sent = self.queue.send_all(QueueName::Retry, &messages).await;
-            sent.into_iter().collect::<Result<(), _>>()?;
+            let sent = self.queue.send_every(QueueName::Retry, &messages);
+            sent.await?;
             let moved = again.iter().map(async |delivery| {
                 let to = delivery.message.row(delivery.event_type.clone());
                 if delivery.row.is_some() {
