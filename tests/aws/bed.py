@@ -1,7 +1,8 @@
 """The stack of template.yaml on a stand-in for AWS on this machine (ministack).
 
 The stand-in runs the functions' binaries as Lambda does, feeds them from its own SQS and HTTP API, and holds every call that they make
-against their roles' policies. What it cannot do is left out or made up for here: it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
+against their roles' policies. What it cannot do is left out or made up for here: it takes no routes from the body of an HTTP API, so
+they are created from the processed template; it knows no /opt, so no layer is deployed; it asks for a right of its own to send in
 batches, which on AWS is the right to send; it speaks plain http, which the queues' policies refuse; it knows no alarms on sums of metrics; it trips over numbers that come from parameters; it lets a rule's event that fails be;
 and it looks at no partition keys (policies.py does).
 """
@@ -140,7 +141,7 @@ class Bed:
         cloudformation = self.client("cloudformation")
         (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        self.api_id = re.match(r"https://(\w+)\.", self.outputs["ApiUrl"])[1]
+        self.create_routes(cloudformation)
         functions = self.client("lambda")
         for source in functions.list_event_source_mappings()["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=source["UUID"], ScalingConfig=source["ScalingConfig"])
@@ -156,6 +157,28 @@ class Bed:
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
         self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
         return topic, url
+
+    def create_routes(self, cloudformation):
+        processed = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
+        if isinstance(processed, str):
+            processed = json.loads(processed)
+        api = self.client("apigatewayv2")
+        self.api_id = re.match(r"https://(\w+)\.", self.outputs["ApiUrl"])[1]
+        integrations = {}
+        for path, methods in processed["Resources"]["Api"]["Properties"]["Body"]["paths"].items():
+            for method, operation in methods.items():
+                integration = operation["x-amazon-apigateway-integration"]
+                name = re.search(r"\$\{(\w+)\.Arn\}", json.dumps(integration["uri"]))[1]
+                if name not in integrations:
+                    arn = self.client("lambda").get_function(FunctionName=self.function(name))["Configuration"]["FunctionArn"]
+                    integrations[name] = api.create_integration(
+                        ApiId=self.api_id,
+                        IntegrationType="AWS_PROXY",
+                        IntegrationUri=arn,
+                        PayloadFormatVersion=integration["payloadFormatVersion"],
+                    )["IntegrationId"]
+                verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+                api.create_route(ApiId=self.api_id, RouteKey=f"{verb} {path}", Target=f"integrations/{integrations[name]}")
 
     def function(self, logical_id):
         return f"{STACK}-{logical_id.lower()}"

@@ -478,11 +478,10 @@ GET /v1/egress-ips Subscriptions
 
 def routes():
     """Each route as written: method, path, function."""
-    for route in resources("AWS::ApiGatewayV2::Route").values():
-        (integration,) = re.fullmatch(r"integrations/\$\{(\w+)\}", route["Properties"]["Target"]["Fn::Sub"]).groups()
-        called = transformed()["Resources"][integration]["Properties"]
-        assert called["PayloadFormatVersion"] == "2.0"
-        yield *route["Properties"]["RouteKey"].split(" "), target(called["IntegrationUri"])
+    for name in FUNCTIONS:
+        for event in written()["Resources"][name]["Properties"].get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                yield event["Properties"]["Method"], event["Properties"]["Path"], name
 
 
 def routed(method, path):
@@ -517,30 +516,6 @@ def test_every_path_that_is_served_reaches_its_function():
 def test_unknown_paths_cost_no_invocation():
     assert routed("GET", "/wp-login.php") is None
     assert all("$default" not in path and path != "/{proxy+}" for _, path, _ in routes())
-
-
-def test_each_function_lets_the_api_call_it_and_its_policy_has_room_for_every_name():
-    """Lambda takes 20,480 bytes of a function's policy. A quarter of it is enough for the longest names there are."""
-    of_api = {}
-    for name, permission in resources("AWS::Lambda::Permission").items():
-        of_api.setdefault(target(permission["Properties"]["FunctionName"]), []).append((name, permission["Properties"]))
-    called = {name for _, _, name in routes()}
-    assert {name for name, permissions in of_api.items() if "apigateway.amazonaws.com" in str(permissions)} == called
-    # The longest name of a stack whose functions' names, of at most 64 characters, are longer by theirs.
-    stack, region, account = "x" * (64 - len("-subscriptions")), "ap-southeast-99-gov", "123456789012"
-    for function, permissions in of_api.items():
-        policy = {"Version": "2012-10-17", "Id": "default", "Statement": [
-            {
-                "Sid": f"{stack}-{name}-AbCdEfGhIjKl",
-                "Effect": "Allow",
-                "Principal": {"Service": it["Principal"]},
-                "Action": it["Action"],
-                "Resource": f"arn:aws-us-gov:lambda:{region}:{account}:function:{stack}-{FUNCTIONS[function]}",
-                "Condition": {"ArnLike": {"AWS:SourceArn": f"arn:aws-us-gov:execute-api:{region}:{account}:" + json.dumps(it["SourceArn"]) + stack}},
-            }
-            for name, it in permissions
-        ]}
-        assert len(json.dumps(policy)) < 20_480 / 4, function
 
 
 def stage_log():
@@ -618,7 +593,7 @@ def test_throttles_of_the_table_and_of_each_index_ring():
 def test_what_the_api_refuses_for_its_rate_rings_and_not_what_rung_does():
     (counted,) = resources("AWS::Logs::MetricFilter").values()
     properties = counted["Properties"]
-    assert target(properties["LogGroupName"]) == target(transformed()["Resources"]["ApiStage"]["Properties"]["AccessLogSettings"]["DestinationArn"])
+    assert target(properties["LogGroupName"]) == target(transformed()["Resources"]["ApiApiGatewayDefaultStage"]["Properties"]["AccessLogSettings"]["DestinationArn"])
     for field, value in re.findall(r'\$\.(\w+) = "([^"]+)"', properties["FilterPattern"]):
         assert field in json.loads(stage_log()) and value in ("429", "-")
     (metric,) = properties["MetricTransformations"]
