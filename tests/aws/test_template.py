@@ -518,6 +518,34 @@ def test_unknown_paths_cost_no_invocation():
     assert all("$default" not in path and path != "/{proxy+}" for _, path, _ in routes())
 
 
+def test_a_functions_policy_has_room_for_its_routes_whatever_the_names():
+    """Lambda takes 20,480 bytes of a function's policy, and SAM adds a statement for each route."""
+    # A function's name has at most 64 characters.
+    longest = max(FUNCTIONS.values(), key=len)
+    stack, region, account = "x" * (64 - len(f"-{longest}")), "ap-southeast-99-gov", "123456789012"
+    known = {"AWS::Partition": "aws-us-gov", "AWS::Region": region, "AWS::AccountId": account, "__ApiId__": "a" * 10, "__Stage__": "*"}
+    policies = {}
+    for name, permission in resources("AWS::Lambda::Permission").items():
+        it = permission["Properties"]
+        if it["Principal"] != "apigateway.amazonaws.com":
+            continue
+        function = target(it["FunctionName"])
+        source = re.sub(r"\$\{([\w:]+)\}", lambda found: known[found[1]], it["SourceArn"]["Fn::Sub"][0])
+        policies.setdefault(function, []).append({
+            "Sid": f"{stack}-{name}-AbCdEfGhIjKl",
+            "Effect": "Allow",
+            "Principal": {"Service": it["Principal"]},
+            "Action": it["Action"],
+            "Resource": f"arn:aws-us-gov:lambda:{region}:{account}:function:{stack}-{FUNCTIONS[function]}",
+            "Condition": {"ArnLike": {"AWS:SourceArn": source}},
+        })
+    assert len(policies["Subscriptions"]) > 20
+    for function, statements in policies.items():
+        policy = {"Version": "2012-10-17", "Id": "default", "Statement": statements}
+        # What is left is for routes to come, and for the rule of a bus.
+        assert len(json.dumps(policy, separators=(",", ":"))) < 20_480 * 0.9, function
+
+
 def stage_log():
     """The shape of a line of the API's log."""
     (stage,) = resources("AWS::ApiGatewayV2::Stage").values()
