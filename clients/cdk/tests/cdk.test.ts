@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { App, Stack } from "aws-cdk-lib";
 import { Template } from "aws-cdk-lib/assertions";
-import { SecurityGroup, Vpc } from "aws-cdk-lib/aws-ec2";
+import { type IVpc, SecurityGroup, Vpc } from "aws-cdk-lib/aws-ec2";
 import { EventBus } from "aws-cdk-lib/aws-events";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { Topic } from "aws-cdk-lib/aws-sns";
@@ -130,7 +130,8 @@ test("the operator's key and the address are at hand", () => {
 test("a network, a bus, topics and a key of another stack are in no condition and no rule", () => {
   const app = new App();
   const other = new Stack(app, "other");
-  const vpc = new Vpc(other, "Vpc");
+  // Under `exactOptionalPropertyTypes`, CDK's `Vpc` is not assignable to its `IVpc` without a cast.
+  const vpc = new Vpc(other, "Vpc") as IVpc;
   const { topicArn } = new Topic(other, "Topic");
   const stack = new RungStack(app, "rung", {
     parameters: {
