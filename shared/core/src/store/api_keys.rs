@@ -130,18 +130,16 @@ impl Store {
         let after = after.map(|position| format!("K#{position}"));
         let pk = [owner_pk(owner)];
         let stretch = Stretch {
-            index: None,
-            order,
             from: "K#",
             until: "K#~",
-            after: after.as_deref(),
+            ..Stretch::behind(after.as_deref(), None, order)
         };
         let (rows, next) = self.merged_page(&pk, stretch, limit).await?;
         let next = next.and_then(|sk| sk.strip_prefix("K#").map(str::to_owned));
         // The rows of the list do not say when a key was used.
         let hashes = rows
             .iter()
-            .map(|row| row.parsed("hashed", KeyHash::from_hex));
+            .map(|(_, row)| row.parsed("hashed", KeyHash::from_hex));
         let lookups = hashes.map(|hash| Ok((lookup_pk(&hash?), LOOKUP_SK.to_owned())));
         let lookups = lookups.collect::<Result<_, StoreError>>()?;
         let items = self.get_all(lookups).await?.into_iter().map(from_row);
@@ -331,16 +329,15 @@ impl Store {
         let after = after.map(|position| format!("{LINKS}{position}"));
         let pk = [partition(tenant)];
         let stretch = Stretch {
-            index: None,
-            order,
             from: LINKS,
             until: &format!("{LINKS}~"),
-            after: after.as_deref(),
+            ..Stretch::behind(after.as_deref(), None, order)
         };
         let (rows, next) = self.merged_page(&pk, stretch, limit).await?;
         let next = next.and_then(|sk| sk.strip_prefix(LINKS).map(str::to_owned));
-        let listed = Listed { items: rows, next };
-        listed.try_map(from_row)
+        let items = rows.into_iter().map(|(_, row)| from_row(row));
+        let items = items.collect::<Result<_, _>>()?;
+        Ok(Listed { items, next })
     }
 
     /// Ends all portal links that a tenant has. `false` when the tenant is not there any more.

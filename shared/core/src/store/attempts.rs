@@ -231,15 +231,13 @@ impl Store {
         let mut scanned = 0;
         loop {
             let stretch = Stretch {
-                index: None,
-                order,
                 from: &since,
                 until: &until,
-                after: after.as_deref(),
+                ..Stretch::behind(after.as_deref(), None, order)
             };
             let (rows, next) = self.merged_page(&partitions, stretch, chunk).await?;
             scanned += rows.len();
-            for row in rows {
+            for (_, row) in rows {
                 let attempt = read_attempt(row)?;
                 if filter.takes(&attempt) {
                     // One more than fits: it is the next page's.
@@ -377,14 +375,11 @@ impl Store {
         let mut counting = Vec::new();
         loop {
             let stretch = Stretch {
-                index: None,
-                order: Order::NewestFirst,
                 from: &since,
-                until: "~",
-                after: after.as_deref(),
+                ..Stretch::behind(after.as_deref(), None, Order::NewestFirst)
             };
             let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
-            for row in rows {
+            for (_, row) in rows {
                 let attempt = read_attempt(row)?;
                 if attempt.counts() {
                     counting.push(attempt);

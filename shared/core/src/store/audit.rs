@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::Put;
 use rung_base::chance;
 
 use super::{
-    Item, Query, Range, Store, StoreError,
+    Item, Store, StoreError, Stretch,
     item::{self, Builder, Row},
     listed::position,
     table::LISTS,
@@ -177,7 +177,7 @@ impl Store {
         let chunk = if filter.is_narrow() {
             SCANNED_PER_PAGE / 8
         } else {
-            limit + 1
+            limit
         };
         let mut taken: Vec<Entry> = Vec::new();
         let mut cursor = after.map(str::to_owned);
@@ -210,47 +210,24 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Row>, Option<String>), StoreError> {
+        let from = item::time(filter.since_ms.unwrap_or(0));
+        let until = filter.until_ms.map_or_else(|| "~".to_owned(), item::time);
         let partition = filter.whose.partition();
-        let mut from = item::time(filter.since_ms.unwrap_or(0));
-        let mut to = filter.until_ms.map_or_else(|| "~".to_owned(), item::time);
-        if let Some(after) = after {
-            if filter.order == Order::OldestFirst {
-                from = from.max(after.to_owned());
-            } else {
-                to = to.min(after.to_owned());
+        let stretch = Stretch {
+            from: &from,
+            until: &until,
+            ..Stretch::behind(after, partition.is_none().then_some(LISTS), filter.order)
+        };
+        match partition {
+            Some(pk) => {
+                let (rows, last) = self.merged_page(&[pk], stretch, limit).await?;
+                Ok((rows.into_iter().map(|(_, row)| row).collect(), last))
+            }
+            None => {
+                let page = self.listed(&[ALL.to_owned()], stretch, limit).await?;
+                Ok((page.items, page.next))
             }
         }
-        // DynamoDB refuses a range whose ends are the wrong way round.
-        if from > to {
-            return Ok((Vec::new(), None));
-        }
-        let page = self
-            .query(Query {
-                range: Range::Between(&from, &to),
-                index: partition.is_none().then_some(LISTS),
-                newest_first: filter.order == Order::NewestFirst,
-                // BETWEEN takes both ends in, and thereby the position that the page is to begin after.
-                limit: Some(limit + usize::from(after.is_some())),
-                ..Query::of(partition.as_deref().unwrap_or(ALL))
-            })
-            .await?;
-        let mut rows = page.rows;
-        let sort_key = |row: &Row| row.parsed("sk", |sk| Some(sk.to_owned()));
-        let last = page.after.map(|key| sort_key(&Row(key))).transpose()?;
-        if partition.is_none() {
-            let keys = rows.iter().map(|row| {
-                let pk = row.parsed("pk", |pk| Some(pk.to_owned()))?;
-                Ok((pk, sort_key(row)?))
-            });
-            let keys = keys.collect::<Result<_, StoreError>>()?;
-            rows = self.get_all(keys).await?;
-            rows.sort_by_cached_key(|row| sort_key(row).ok());
-            if filter.order == Order::NewestFirst {
-                rows.reverse();
-            }
-        }
-        rows.retain(|row| after.is_none() || sort_key(row).ok().as_deref() != after);
-        Ok((rows, last))
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     item::{Builder, Row, number, text, time},
     table::LISTS,
     update_if,
-    walk::Order,
+    walk::{Order, Span},
 };
 use crate::{
     domain::{
@@ -342,25 +342,58 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
-        let partitions: Vec<_> = lists
-            .iter()
-            .flat_map(|list| list_partitions(tenant, webhook, *list))
-            .collect();
-        let stretch = Stretch {
-            index: Some(LISTS),
-            order,
-            from: "0",
-            until: "~",
-            after,
-        };
-        let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
-        let mut keys = rows.iter().map(key_of).collect::<Result<Vec<_>, _>>()?;
-        // The index answers a moment late, and may tell of a delivery in two lists.
-        keys.dedup();
-        let mut deliveries = self.deliveries(&keys).await?;
+        let stretch = Stretch::behind(after, Some(LISTS), order);
+        let page = self.indexed(tenant, webhook, lists, stretch, limit);
+        let (mut deliveries, next) = page.await?;
         // Only what still belongs to the lists stays.
         deliveries
             .retain(|delivery| list_of(delivery.state).is_some_and(|list| lists.contains(&list)));
+        Ok((deliveries, next))
+    }
+
+    /// Deliveries that are in some lists, or were a moment ago, and were accepted within `span`, oldest first: up to `limit` of those
+    /// behind the position `after` (one that an earlier call returned), and the position to go on from, `None` at the end.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn deliveries_after(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        lists: &[List],
+        span: Span,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
+        let (from, until) = span.keys();
+        let stretch = Stretch {
+            from: &from,
+            until: &until,
+            ..Stretch::behind(after, Some(LISTS), Order::OldestFirst)
+        };
+        self.indexed(tenant, webhook, lists, stretch, limit).await
+    }
+
+    /// A page of the deliveries that the index names in some lists, each by a strong read.
+    async fn indexed(
+        &self,
+        tenant: &TenantId,
+        webhook: &WebhookId,
+        lists: &[List],
+        stretch: Stretch<'_>,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
+        let partitions = lists
+            .iter()
+            .flat_map(|list| list_partitions(tenant, webhook, *list));
+        let partitions: Vec<_> = partitions.collect();
+        let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
+        let keys = rows.iter().map(|(_, row)| key_of(row));
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        // The index is updated a moment late, and may name a delivery in two lists.
+        keys.dedup();
+        let mut deliveries = self.deliveries(&keys).await?;
+        let order = stretch.order;
         deliveries.sort_by(|one, other| order.compare(&list_key(&one.key), &list_key(&other.key)));
         Ok((deliveries, next))
     }

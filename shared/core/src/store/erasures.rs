@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 
 use super::{
-    Query, Store, StoreError,
+    Query, Store, StoreError, Stretch,
     api_keys::lookup_of,
     attempts,
     batch::Key,
@@ -11,7 +11,9 @@ use super::{
     item::{number, text, time},
     pace, recoveries,
     reminders::reminder_of,
-    stats, tenant_row, update_if, usage, walk, webhooks,
+    stats, tenant_row, update_if, usage,
+    walk::{Order, Span},
+    webhooks,
 };
 use crate::{
     domain::{
@@ -40,8 +42,8 @@ impl Store {
         update_if(update).await.map(drop)
     }
 
-    /// Entries of a webhook's log that were due up to `until_ms`, oldest first, each with its position: about `limit` from behind the
-    /// position `after` on, and the position to go on from. Those of one position are on one page.
+    /// Entries of a webhook's log that were due up to `until_ms`, oldest first, each with its position: up to `limit` from behind the
+    /// position `after` on, and the position to go on from.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -53,20 +55,21 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<(String, Attempt)>, Option<String>), StoreError> {
-        let sources: Vec<_> = attempts::log_partitions(tenant, webhook)
-            .map(|pk| walk::Source { pk, index: None })
-            .collect();
-        let span = walk::Span {
+        let partitions: Vec<_> = attempts::log_partitions(tenant, webhook).collect();
+        let (from, until) = Span {
             since_ms: 0,
             until_ms,
+        }
+        .keys();
+        let stretch = Stretch {
+            from: &from,
+            until: &until,
+            ..Stretch::behind(after, None, Order::OldestFirst)
         };
-        let order = walk::Order::OldestFirst;
-        let walked = self
-            .walk(&sources, order, span, walk::Start::behind(after), limit)
-            .await?;
-        let rows = walked.rows.into_iter();
-        let entries = rows.map(|(place, row)| Ok((place, attempts::read_attempt(row)?)));
-        Ok((entries.collect::<Result<_, StoreError>>()?, walked.next))
+        let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
+        let entries = rows.into_iter();
+        let entries = entries.map(|(place, row)| Ok((place, attempts::read_attempt(row)?)));
+        Ok((entries.collect::<Result<_, StoreError>>()?, next))
     }
 
     /// Deletes log entries, whether they are there or not.

@@ -20,11 +20,11 @@ use rung_dialect::Dialect;
 use uuid::Uuid;
 
 use super::{
-    Query, Range, Row, RowPage, Store, StoreError,
+    Query, Range, Row, RowPage, Store, StoreError, Stretch,
     batch::Key,
     events::Event,
     item::{Builder, time},
-    walk::{Order, Source, Span, Start},
+    walk::{Order, Span},
 };
 use crate::{
     domain::id::{DeliveryKey, EventId, TenantId, WebhookId},
@@ -184,34 +184,42 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Entry>, Option<String>), StoreError> {
-        let (start, taken) = match after.map(|after| after.rsplit_once('#')) {
-            None | Some(None) => (Start::AtTheEnd, 0),
-            Some(Some((row, taken))) => match taken.parse() {
-                Ok(taken) => (Start::At(row), taken),
-                Err(_) => (Start::Behind(row), 0),
+        // A position within a row reads that row again.
+        let (after, begun) = match after.and_then(|after| after.rsplit_once('#')) {
+            None => (None, None),
+            Some((row, taken)) => match taken.parse() {
+                Ok(taken) => (None, Some((row, taken))),
+                Err(_) => (Some(row), None),
             },
         };
-        let sources = tenants.iter().flat_map(|tenant| {
-            (0..EVENT_SHARDS).map(move |shard| Source {
-                pk: partition(tenant, shard),
-                index: None,
-            })
-        });
-        let sources: Vec<_> = sources.collect();
-        let each = of_each_shard(limit);
-        let walked = self
-            .walk_reading(&sources, order, span, start, limit, each)
-            .await?;
+        let (mut from, mut until) = span.keys();
+        match (begun, order) {
+            (None, _) => {}
+            (Some((row, _)), Order::OldestFirst) => from = from.max(row.to_owned()),
+            (Some((row, _)), Order::NewestFirst) => until = until.min(row.to_owned()),
+        }
+        let stretch = Stretch {
+            from: &from,
+            until: &until,
+            each: Some(of_each_shard(limit)),
+            ..Stretch::behind(after, None, order)
+        };
+        let partitions = tenants
+            .iter()
+            .flat_map(|tenant| (0..EVENT_SHARDS).map(move |shard| partition(tenant, shard)));
+        let partitions: Vec<_> = partitions.collect();
+        let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
         let mut entries: Vec<Entry> = Vec::new();
-        for (place, row) in walked.rows {
+        for (place, row) in rows {
             let tenant = tenant_of(&row)?;
             let (call, mut named) = read_row(row)?;
             if order == Order::NewestFirst {
                 named.reverse();
             }
             let count = named.len();
-            let before = if start == Start::At(&place) { taken } else { 0 };
-            for (index, (event, event_type)) in named.into_iter().enumerate().skip(before) {
+            let taken_before = begun.filter(|(row, _)| *row == place);
+            let taken_before = taken_before.map_or(0, |(_, taken)| taken);
+            for (index, (event, event_type)) in named.into_iter().enumerate().skip(taken_before) {
                 if entries.len() == limit {
                     let next = entries.last().map(Entry::position);
                     return Ok((entries, next));
@@ -225,7 +233,7 @@ impl Store {
                 });
             }
         }
-        Ok((entries, walked.next.as_deref().map(whole)))
+        Ok((entries, next.as_deref().map(whole)))
     }
 
     /// The delivery of this UUID to a webhook, with its event's type, if an event of the list may be it: whether that ever went to the
@@ -299,8 +307,8 @@ impl Store {
         let shard: u8 = shard.parse().unwrap_or_default();
         let next_shard = || (shard + 1 < EVENT_SHARDS).then(|| format!("{}#", shard + 1));
         // Nothing goes on with this byte behind a whole key.
-        let from = time(span.since_ms).max(format!("{behind}!"));
-        let until = format!("{}~", time(span.until_ms));
+        let (from, until) = span.keys();
+        let from = from.max(format!("{behind}!"));
         // DynamoDB refuses a range whose ends are the wrong way round.
         if from > until {
             return Ok((Vec::new(), next_shard()));
@@ -338,7 +346,7 @@ impl Store {
         span: Span,
         rows: usize,
     ) -> Result<Option<Vec<Entry>>, StoreError> {
-        let (from, until) = (time(span.since_ms), format!("{}~", time(span.until_ms)));
+        let (from, until) = span.keys();
         if from > until {
             return Ok(Some(Vec::new()));
         }

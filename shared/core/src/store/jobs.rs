@@ -207,7 +207,8 @@ impl Store {
         limit: usize,
     ) -> Result<Listed<Job>, StoreError> {
         let lists: Vec<_> = lists.iter().map(|list| (*list).to_owned()).collect();
-        let page = self.listed(LISTS, &lists, order, after, limit).await?;
+        let stretch = Stretch::behind(after, Some(LISTS), order);
+        let page = self.listed(&lists, stretch, limit).await?;
         page.try_map(read_job)
     }
 
@@ -225,14 +226,12 @@ impl Store {
         let after = after.map(|after| format!("{OWN}{after}"));
         let pk = [tenant_row::partition(tenant)];
         let stretch = Stretch {
-            index: None,
-            order,
             from: OWN,
             until: "J#~",
-            after: after.as_deref(),
+            ..Stretch::behind(after.as_deref(), None, order)
         };
         let (rows, next) = self.merged_page(&pk, stretch, limit).await?;
-        let key = |row: &Row| {
+        let key = |(_, row): &(String, Row)| {
             row.parsed("sk", |sk| {
                 let (_, id) = sk.strip_prefix(OWN)?.split_once('#')?;
                 Some((partition(&JobId::parse(id).ok()?), SK.to_owned()))

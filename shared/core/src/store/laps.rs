@@ -15,7 +15,7 @@ use super::{
     item::Builder,
     table::LISTS,
     tenant_row, tenants,
-    walk::{Order, Source, Span, Start},
+    walk::Order,
     webhooks,
 };
 use crate::{
@@ -92,18 +92,13 @@ impl Store {
         before: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<String>, Option<String>), StoreError> {
-        let stretch = Stretch {
-            index: Some(LISTS),
-            order: Order::NewestFirst,
-            from: "0",
-            until: "~",
-            after: before,
-        };
+        let stretch = Stretch::behind(before, Some(LISTS), Order::NewestFirst);
         let list = [tenants::LIST.to_owned()];
         let (rows, next) = self.merged_page(&list, stretch, limit).await?;
-        let position = |row: &Row| row.parsed("gs", |gs| Some(gs.to_owned()));
-        let positions = rows.iter().map(position).collect::<Result<_, _>>()?;
-        Ok((positions, next))
+        Ok((
+            rows.into_iter().map(|(position, _)| position).collect(),
+            next,
+        ))
     }
 
     /// The tenant that stands at this position in the list of all; `None` when it is gone.
@@ -167,20 +162,14 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Delivery>, Option<String>), StoreError> {
-        let sources = list_partitions(tenant, webhook, List::Pending);
-        let sources: Vec<_> = sources
-            .map(|pk| Source {
-                pk,
-                index: Some(LISTS),
-            })
-            .collect();
-        let (order, start) = (Order::OldestFirst, Start::behind(after));
-        // Events spread evenly over the partitions, and nobody minds a page that is not full.
-        let each = limit.div_ceil(sources.len());
-        let walked = self
-            .walk_reading(&sources, order, Span::ALL, start, limit, each)
-            .await?;
-        let keys = walked.rows.iter().map(|(_, row)| key_of(row));
+        let partitions: Vec<_> = list_partitions(tenant, webhook, List::Pending).collect();
+        let stretch = Stretch {
+            // Events spread evenly over the partitions, and a page that is not full does no harm.
+            each: Some(limit.div_ceil(partitions.len())),
+            ..Stretch::behind(after, Some(LISTS), Order::OldestFirst)
+        };
+        let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
+        let keys = rows.iter().map(|(_, row)| key_of(row));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
         keys.retain(|key| wanted(key.accepted_ms));
         let keys = keys.iter().map(deliveries::row_key).collect();
@@ -189,7 +178,7 @@ impl Store {
             .await?
             .into_iter();
         let rows = rows.map(deliveries::read_delivery);
-        Ok((rows.collect::<Result<_, _>>()?, walked.next))
+        Ok((rows.collect::<Result<_, _>>()?, next))
     }
 
     /// The deliveries to active webhooks that these entries of a tenant's list led to, of events that are still there.

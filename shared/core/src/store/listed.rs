@@ -1,6 +1,6 @@
 //! Pages of lists in the order of creation.
 
-use super::{Row, Store, StoreError, Stretch, item, table::Index, walk::Order};
+use super::{Row, Store, StoreError, Stretch, item};
 
 /// A page of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,31 +34,23 @@ impl Store {
     /// are left out, so a page may hold fewer than `limit` before the end.
     pub(super) async fn listed(
         &self,
-        index: Index,
         partitions: &[String],
-        order: Order,
-        after: Option<&str>,
+        stretch: Stretch<'_>,
         limit: usize,
     ) -> Result<Listed<Row>, StoreError> {
-        let stretch = Stretch {
-            index: Some(index),
-            order,
-            from: "0",
-            until: "~",
-            after,
-        };
         let (entries, next) = self.merged_page(partitions, stretch, limit).await?;
         let part = |row: &Row, name| row.parsed(name, |key| Some(key.to_owned()));
         let mut keys = entries
             .iter()
-            .map(|row| Ok((part(row, "pk")?, part(row, "sk")?)))
+            .map(|(_, row)| Ok((part(row, "pk")?, part(row, "sk")?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
         // The index is a moment behind, and may name in two partitions what has just moved.
         keys.sort();
         keys.dedup();
         let mut items = self.get_all(keys).await?;
-        let place = |row: &Row| part(row, index.sk).unwrap_or_default();
-        items.sort_by(|one, other| order.compare(&place(one), &place(other)));
+        let sk = stretch.index.map_or("sk", |index| index.sk);
+        let place = |row: &Row| part(row, sk).unwrap_or_default();
+        items.sort_by(|one, other| stretch.order.compare(&place(one), &place(other)));
         Ok(Listed { items, next })
     }
 }

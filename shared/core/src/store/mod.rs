@@ -423,19 +423,21 @@ impl Store {
         }
     }
 
-    /// A page of several partitions as one list: up to `limit` rows, and the sort key to go on behind, if there may be more.
+    /// A page of several partitions as one list: up to `limit` rows, each with its sort key, and the sort key to go on behind, if there
+    /// may be more.
     async fn merged_page(
         &self,
         partitions: &[String],
         stretch: Stretch<'_>,
         limit: usize,
-    ) -> Result<(Vec<Row>, Option<String>), StoreError> {
+    ) -> Result<(Vec<(String, Row)>, Option<String>), StoreError> {
         let Stretch {
             index,
             order,
             from,
             until,
             after,
+            each,
         } = stretch;
         let sk = index.map_or("sk", |index| index.sk);
         let newest_first = order == Order::NewestFirst;
@@ -450,7 +452,7 @@ impl Store {
         }
         // One row more than asked for tells whether others follow. BETWEEN takes both ends in: another makes up for the one that is
         // to be left out.
-        let most = limit + 1 + usize::from(after.is_some());
+        let most = each.unwrap_or(limit) + 1 + usize::from(after.is_some());
         let pages = partitions.iter().map(async |pk| {
             self.query(Query {
                 range: Range::Between(from, until),
@@ -482,11 +484,11 @@ impl Store {
             rows.truncate(limit);
             end = rows.last().map(|(key, _)| key.clone());
         }
-        Ok((rows.into_iter().map(|(_, row)| row).collect(), end))
+        Ok((rows, end))
     }
 }
 
-/// A stretch of a list that stands in one partition or in several.
+/// A stretch of a list that is stored in one partition or in several.
 #[derive(Clone, Copy)]
 struct Stretch<'a> {
     index: Option<Index>,
@@ -497,6 +499,22 @@ struct Stretch<'a> {
     until: &'a str,
     /// The sort key that the page before ended with.
     after: Option<&'a str>,
+    /// How many rows of each partition are read at most; `None` for as many as the page may have, since all of them may be of one.
+    each: Option<usize>,
+}
+
+impl<'a> Stretch<'a> {
+    /// The whole list behind the sort key `after`.
+    fn behind(after: Option<&'a str>, index: Option<Index>, order: Order) -> Self {
+        Self {
+            index,
+            order,
+            from: "0",
+            until: "~",
+            after,
+            each: None,
+        }
+    }
 }
 
 /// Which rows of a partition.

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put};
 use rung_json::Json;
 
 use super::{
-    Item, Listed, Query, Range, Store, StoreError,
+    Item, Listed, Query, Range, Store, StoreError, Stretch,
     api_keys::lookup_of,
     item::{self, Builder, Row},
     listed::position,
@@ -139,7 +139,8 @@ impl Store {
         limit: usize,
     ) -> Result<Listed<Tenant>, StoreError> {
         let all = [LIST.to_owned()];
-        let page = self.listed(LISTS, &all, order, after, limit).await?;
+        let stretch = Stretch::behind(after, Some(LISTS), order);
+        let page = self.listed(&all, stretch, limit).await?;
         page.try_map(from_row)
     }
 

@@ -18,7 +18,7 @@ use rung_json::filter::Filter;
 use serde_json::{Value, json};
 
 use super::{
-    Item, Listed, Query, Range, Store, StoreError,
+    Item, Listed, Query, Range, Store, StoreError, Stretch,
     batch::Key,
     item::{self, Builder, Row},
     listed::position,
@@ -314,7 +314,8 @@ impl Store {
         limit: usize,
     ) -> Result<Listed<Webhook>, StoreError> {
         let list = [list_of(tenant)];
-        let page = self.listed(LISTS, &list, order, after, limit).await?;
+        let stretch = Stretch::behind(after, Some(LISTS), order);
+        let page = self.listed(&list, stretch, limit).await?;
         page.try_map(|row| self.webhook_of(row))
     }
 
@@ -331,7 +332,8 @@ impl Store {
         limit: usize,
     ) -> Result<Listed<Webhook>, StoreError> {
         let lists: Vec<_> = of.iter().map(|health| health_list(*health)).collect();
-        let page = self.listed(WEBHOOKS, &lists, order, after, limit).await?;
+        let stretch = Stretch::behind(after, Some(WEBHOOKS), order);
+        let page = self.listed(&lists, stretch, limit).await?;
         page.try_map(|row| self.webhook_of(row))
     }
 
