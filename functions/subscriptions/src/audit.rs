@@ -1,8 +1,8 @@
 //! The audit log.
 
 use axum::{extract::State, response::Response};
-use http::{HeaderMap, StatusCode};
-use rung_api::{ApiError, Code, Fields, Query, answer, read};
+use http::HeaderMap;
+use rung_api::{ApiError, Code, Fields, Query, read};
 use rung_core::{
     domain::{
         audit::{Action, Actor, Change, Entry, Target},
@@ -17,7 +17,6 @@ use rung_dialect::limits::ID_CHARS;
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::{Management, items};
 
@@ -132,11 +131,8 @@ pub(crate) async fn list(
     let after = page.after.as_deref();
     let (entries, next) = api.store.audit_page(&filter, after, page.limit).await?;
     let views = entries.iter().map(|entry| AuditView::of(entry, to_tenant));
-    let data = json!({
-        "entries": views.collect::<Vec<_>>(),
-        "next_cursor": page.cursor(next.as_deref()),
-    });
-    Ok(answer(StatusCode::OK, data))
+    let views: Vec<_> = views.collect();
+    Ok(page.answer("entries", &views, next.as_deref()))
 }
 
 /// Reads items that are separated by commas.

@@ -21,7 +21,7 @@ use rung_core::{
         webhook::Webhook,
     },
     store::{
-        StoreError,
+        Listed, StoreError,
         deliveries::{List, list_key},
     },
 };
@@ -31,7 +31,10 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Management, Path, by_hand::ByHand, jobs, names_of, once::Once, recover::open_states};
+use crate::{
+    Management, Path, by_hand::ByHand, filtered::filtered, jobs, names_of, once::Once,
+    recover::open_states,
+};
 
 /// One event on its way to one webhook.
 #[derive(Serialize, JsonSchema)]
@@ -245,9 +248,6 @@ pub(crate) async fn view(
     Ok(standing.first().map(|standing| standing.view(event_type)))
 }
 
-/// How many rows a page may read in search of those that are wanted. The page ends there, with a cursor.
-const READ_PER_PAGE: usize = 1_000;
-
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -264,12 +264,8 @@ pub(crate) async fn list(
     });
     let wanted = wanted.unwrap_or_else(|| DeliveryState::LISTED.to_vec());
     fields.finish()?;
-    let (deliveries, next) = wanted_deliveries(&state, &webhook, &wanted, &page).await?;
-    let next_cursor = page.cursor(next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "deliveries": deliveries, "next_cursor": next_cursor }),
-    ))
+    let listed = wanted_deliveries(&state, &webhook, &wanted, &page).await?;
+    Ok(page.answer("deliveries", &listed.items, listed.next.as_deref()))
 }
 
 async fn wanted_deliveries(
@@ -277,44 +273,36 @@ async fn wanted_deliveries(
     webhook: &Webhook,
     wanted: &[DeliveryState],
     page: &Page,
-) -> Result<(Vec<DeliveryView>, Option<String>), StoreError> {
-    let store = &state.api.store;
-    let lists = List::of_states(wanted);
-    let (limit, mut after) = (page.limit, page.after.clone());
-    let (mut taken, mut last, mut read) = (Vec::new(), None, 0);
-    loop {
-        let chunk = limit + 1;
-        let (rows, next) = store
+) -> Result<Listed<DeliveryView>, StoreError> {
+    let lists = &List::of_states(wanted);
+    filtered(page, |after, limit| async move {
+        let (rows, next) = state
+            .api
+            .store
             .deliveries_of(
                 &webhook.tenant,
                 &webhook.id,
-                &lists,
+                lists,
                 page.order,
                 after.as_deref(),
-                chunk,
+                limit,
             )
             .await?;
-        read += chunk;
         let types = rows.iter().map(|row| row.event_type.clone());
         let types: Vec<_> = types.collect();
         let keys = rows.iter().map(|row| row.key.clone()).collect();
         let standing = standing_of(state, keys, rows).await?;
-        for (standing, event_type) in standing.iter().zip(&types) {
-            if !wanted.contains(&standing.status) || !standing.is_to(webhook) {
-                continue;
-            }
-            // One more than fits: it is the next page's.
-            if taken.len() == limit {
-                return Ok((taken, last));
-            }
-            taken.push(standing.view(event_type));
-            last = Some(list_key(&standing.key));
-        }
-        if next.is_none() || read >= READ_PER_PAGE {
-            return Ok((taken, next));
-        }
-        after = next;
-    }
+        let deliveries = standing.iter().zip(&types);
+        let deliveries = deliveries
+            .filter(|(standing, _)| wanted.contains(&standing.status) && standing.is_to(webhook));
+        Ok(Listed {
+            items: deliveries
+                .map(|(standing, of_type)| (list_key(&standing.key), standing.view(of_type)))
+                .collect(),
+            next,
+        })
+    })
+    .await
 }
 
 /// A caller's webhook and the delivery of this id to it, with its event's type.

@@ -30,7 +30,7 @@ use rung_dialect::{Dialect, shown_body};
 use rung_json::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{Management, Path, batches, deliveries, jobs, last_before, patterns};
 
@@ -124,11 +124,7 @@ pub(crate) async fn list(
             erased_at: erased_at(event),
         });
     }
-    let next_cursor = page.cursor(next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "events": views, "next_cursor": next_cursor }),
-    ))
+    Ok(page.answer("events", &views, next.as_deref()))
 }
 
 /// The dialects that know the types of a tenant's events, or of all tenants'.

@@ -187,10 +187,7 @@ pub(crate) async fn output(
     } else {
         "application/x-ndjson"
     };
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(header::CONTENT_TYPE, content_type)];
     let mut response = (StatusCode::OK, headers, lines.0).into_response();
     if goes_on {
         let next = serde_json::to_string(&place).map_err(|_| Code::Internal)?;

@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use rung_api::{ApiError, Caller, Code, Fields, Need, NoQuery, Page, Query, Reach, answer};
+use rung_api::{ApiError, Caller, Code, Fields, Need, NoQuery, Query, Reach, answer};
 use rung_core::{
     domain::{
         audit::{Action, Change, Origin, Record},
@@ -19,7 +19,7 @@ use rung_core::{
         time::Time,
     },
     store::{
-        Listed, StoreError,
+        Listed,
         jobs::{Begun, place},
     },
 };
@@ -29,7 +29,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Management, Path, ids::new_id, items, names_of, once::Once};
+use crate::{Management, Path, filtered::filtered, ids::new_id, items, names_of, once::Once};
 
 /// A job.
 #[derive(Serialize, JsonSchema)]
@@ -500,9 +500,6 @@ impl Wanted {
     }
 }
 
-/// How many jobs a page may read in search of those that are wanted. The page ends there, with a cursor.
-const READ_PER_PAGE: usize = 1_000;
-
 pub(crate) async fn list(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -528,52 +525,22 @@ pub(crate) async fn list(
         visible: caller.as_ref().and_then(Caller::only_webhook).cloned(),
     };
     fields.finish()?;
-    let listed = wanted_jobs(&state, tenant, &wanted, &page).await?;
-    let jobs: Vec<_> = listed.items.iter().map(|job| shown(&state, job)).collect();
-    let next_cursor = page.cursor(listed.next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "jobs": jobs, "next_cursor": next_cursor }),
-    ))
-}
-
-async fn wanted_jobs(
-    state: &Management,
-    tenant: Option<&TenantId>,
-    wanted: &Wanted,
-    page: &Page,
-) -> Result<Listed<Job>, StoreError> {
-    let store = &state.api.store;
-    let (order, limit) = (page.order, page.limit);
-    let (mut items, mut read, mut after) = (Vec::new(), 0, page.after.clone());
-    loop {
-        let chunk = limit + 1;
+    let (store, wanted, order) = (&state.api.store, &wanted, page.order);
+    let listed = filtered(&page, |after, limit| async move {
+        let after = after.as_deref();
         let listed = match tenant {
-            Some(tenant) => {
-                let jobs = store.jobs_of(tenant, order, after.as_deref(), chunk);
-                jobs.await?
-            }
-            None => store.jobs(order, after.as_deref(), chunk).await?,
+            Some(tenant) => store.jobs_of(tenant, order, after, limit).await?,
+            None => store.jobs(order, after, limit).await?,
         };
-        read += chunk;
-        for job in listed.items {
-            if wanted.takes(&job) {
-                // One more than fits: it is the next page's.
-                if items.len() == limit {
-                    let next = items.last().map(|job: &Job| place(&job.task));
-                    return Ok(Listed { items, next });
-                }
-                items.push(job);
-            }
-        }
-        if listed.next.is_none() || read >= READ_PER_PAGE {
-            return Ok(Listed {
-                items,
-                next: listed.next,
-            });
-        }
-        after = listed.next;
-    }
+        let jobs = listed.items.into_iter().filter(|job| wanted.takes(job));
+        Ok(Listed {
+            items: jobs.map(|job| (place(&job.task), job)).collect(),
+            next: listed.next,
+        })
+    })
+    .await?;
+    let jobs: Vec<_> = listed.items.iter().map(|job| shown(&state, job)).collect();
+    Ok(page.answer("jobs", &jobs, listed.next.as_deref()))
 }
 
 pub(crate) async fn get(

@@ -17,6 +17,7 @@ mod event_types;
 mod events;
 mod export;
 mod filter_preview;
+mod filtered;
 mod ids;
 mod import;
 mod jobs;

@@ -313,11 +313,7 @@ pub(crate) async fn list(
         .iter()
         .map(|link| PortalLinkView::of(link, None))
         .collect();
-    let next_cursor = page.cursor(next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "portal_links": views, "next_cursor": next_cursor }),
-    ))
+    Ok(page.answer("portal_links", &views, next.as_deref()))
 }
 
 /// Whether a link still opens anything.

@@ -278,11 +278,7 @@ pub(crate) async fn list(
         }
     }
     let tenants: Vec<_> = items.iter().map(TenantView::from).collect();
-    let next_cursor = page.cursor(next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "tenants": tenants, "next_cursor": next_cursor }),
-    ))
+    Ok(page.answer("tenants", &tenants, next.as_deref()))
 }
 
 /// Who makes an operator's call that needs `scope`, and the tenant that it is about.

@@ -3,13 +3,17 @@
 //! Every read begins at the caller's own tenant, so nobody could read another's things from a cursor. It is sealed all the same:
 //! only what Rung has answered for this very list is taken, and no position in the table ever comes from outside.
 
+use axum::response::Response;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
+use http::StatusCode;
 use rung_core::{limits::PAGE_MAX, store::walk::Order};
 use rung_json::Json;
+use serde::Serialize;
+use serde_json::json;
 use sha2::Sha256;
 
-use super::{ApiError, Fields, source::Source};
+use super::{ApiError, Fields, answer, source::Source};
 use crate::limits::{PAGE_DEFAULT, QUERY_PARAMETERS};
 
 /// Bytes of an HMAC-SHA256 that a cursor begins with.
@@ -88,6 +92,13 @@ impl Page {
         let cursor = next.map(|position| self.seal.close(position))?;
         Source::note_next(&cursor);
         Some(cursor)
+    }
+
+    /// The answer with a page of items: these, under the list's name, and the `next_cursor`.
+    #[must_use]
+    pub fn answer(&self, name: &str, items: &[impl Serialize], next: Option<&str>) -> Response {
+        let data = json!({ (name): items, "next_cursor": self.cursor(next) });
+        answer(StatusCode::OK, data)
     }
 }
 

@@ -170,11 +170,7 @@ async fn list(state: &Management, owner: &KeyOwner, query: &Query) -> Result<Res
         }
     }
     let views: Vec<_> = keys.iter().map(|key| KeyView::of(key, None)).collect();
-    let next_cursor = page.cursor(next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "keys": views, "next_cursor": next_cursor }),
-    ))
+    Ok(page.answer("keys", &views, next.as_deref()))
 }
 
 /// An owner's key of this id.

@@ -65,7 +65,9 @@ pub(crate) use self::{
 use crate::{
     Management, Path,
     by_hand::ByHand,
-    dialect_with, id_to_make,
+    dialect_with,
+    filtered::filtered,
+    id_to_make,
     ids::new_id,
     jobs, logs,
     metadata::{merged, metadata},
@@ -511,15 +513,8 @@ pub(crate) async fn list(
             view.after(last).with_waiting(waiting)
         })
         .collect();
-    let next_cursor = page.cursor(listed.next.as_deref());
-    Ok(answer(
-        StatusCode::OK,
-        json!({ "webhooks": webhooks, "next_cursor": next_cursor }),
-    ))
+    Ok(page.answer("webhooks", &webhooks, listed.next.as_deref()))
 }
-
-/// How many webhooks a page over all tenants may read in search of those that are wanted. The page ends there, with a cursor.
-const READ_PER_PAGE: usize = 1_000;
 
 /// A page of all tenants' webhooks: of those lists alone in which wanted ones may stand.
 async fn of_all(
@@ -528,28 +523,20 @@ async fn of_all(
     wanted: &Wanted,
     at: Instants,
 ) -> Result<Listed<Webhook>, StoreError> {
-    let lists = wanted.lists();
-    let (mut items, mut read, mut after) = (Vec::new(), 0, page.after.clone());
-    loop {
-        let chunk = page.limit + 1;
-        let listed = store.webhooks_of_all(&lists, page.order, after.as_deref(), chunk);
+    let lists = &wanted.lists();
+    filtered(page, |after, limit| async move {
+        let listed = store.webhooks_of_all(lists, page.order, after.as_deref(), limit);
         let listed = listed.await?;
-        read += chunk;
-        for webhook in listed.items {
-            if wanted.takes(&webhook, at) {
-                // One more than fits: it is the next page's.
-                if items.len() == page.limit {
-                    let next = items.last().map(place_among_all);
-                    return Ok(Listed { items, next });
-                }
-                items.push(webhook);
-            }
-        }
-        after = listed.next;
-        if after.is_none() || read >= READ_PER_PAGE {
-            return Ok(Listed { items, next: after });
-        }
-    }
+        let webhooks = listed.items.into_iter();
+        let webhooks = webhooks.filter(|webhook| wanted.takes(webhook, at));
+        Ok(Listed {
+            items: webhooks
+                .map(|webhook| (place_among_all(&webhook), webhook))
+                .collect(),
+            next: listed.next,
+        })
+    })
+    .await
 }
 
 pub(crate) async fn get(

@@ -4,7 +4,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use rung_api::{
     ApiError, Caller, Code, Detail, Fields, NoQuery, Precondition, answer,
     limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
@@ -317,12 +317,7 @@ pub(crate) async fn secret_of(
         "secret": webhook.secret.expose(),
         "old_secrets": valid_old_secrets(&webhook, state.api.clock.wall_ms()),
     });
-    let mut response = answer(StatusCode::OK, data);
-    let no_store = HeaderValue::from_static("no-store");
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, no_store);
-    Ok(response)
+    Ok(answer(StatusCode::OK, data))
 }
 
 pub(crate) async fn finish_rotation(

@@ -51,6 +51,11 @@ fn overdue_ms(clock: &dyn Clock) -> u64 {
         .saturating_sub(clock.stretched_ms(OVERDUE_MS))
 }
 
+/// The position behind which a page goes on, from a message's cursor: empty at the beginning.
+fn position(cursor: &str) -> Option<&str> {
+    Some(cursor).filter(|cursor| !cursor.is_empty())
+}
+
 /// Why a flow stopped. Every step of it can be taken again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FlowError {

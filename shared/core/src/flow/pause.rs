@@ -19,6 +19,7 @@ use super::{
     FlowError,
     control::Control,
     deliver::{Deliverer, Loaded},
+    position,
     post::chance,
 };
 use crate::{
@@ -442,7 +443,7 @@ impl Control {
         let Some(webhook) = self.store.webhook(tenant, id).await? else {
             return Ok(());
         };
-        let after = Some(release.cursor.as_str()).filter(|cursor| !cursor.is_empty());
+        let after = position(&release.cursor);
         let (rows, next) = self
             .store
             .deliveries_after(tenant, id, &[List::Pending], Span::ALL, after, RELEASE_PAGE)

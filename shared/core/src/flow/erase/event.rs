@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Next, Work, cursor};
+use super::{Next, Work};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
@@ -12,7 +12,7 @@ use crate::{
         message::{At, ErasePage, JobPage},
         position::Position,
     },
-    flow::{FlowError, control::Control},
+    flow::{FlowError, control::Control, position},
     limits::{EARLY_MS, ERASE_PAGE},
     store::{deliveries::OPEN, events::Event},
 };
@@ -36,7 +36,7 @@ impl Control {
         };
         let (goes_to, next) = self
             .store
-            .webhooks_of_event(&event, cursor(page), ERASE_PAGE)
+            .webhooks_of_event(&event, position(&page.cursor), ERASE_PAGE)
             .await?;
         let keys = goes_to.deliveries_of(&event);
         let rows = self.store.deliveries(&keys).await?.into_iter();

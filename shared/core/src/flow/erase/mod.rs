@@ -199,8 +199,3 @@ impl Control {
         Ok(work.next)
     }
 }
-
-/// The position behind which a page goes on.
-fn cursor(page: &ErasePage) -> Option<&str> {
-    Some(page.cursor.as_str()).filter(|cursor| !cursor.is_empty())
-}

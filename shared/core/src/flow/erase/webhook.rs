@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Next, Work, cursor};
+use super::{Next, Work};
 use crate::{
     domain::{
         attempt::{Attempt, AttemptKey, Trigger},
@@ -11,7 +11,7 @@ use crate::{
         job::{Counts, Erasure, Subject},
         message::{ErasePage, EraseStage},
     },
-    flow::{FlowError, control::Control},
+    flow::{FlowError, control::Control, position},
     limits::ERASE_PAGE,
     store::{
         deliveries::List,
@@ -104,7 +104,7 @@ impl Control {
                         std::slice::from_ref(tenant),
                         Order::OldestFirst,
                         Span::ALL,
-                        cursor(page),
+                        position(&page.cursor),
                         ERASE_PAGE,
                     )
                     .await?;
@@ -175,7 +175,7 @@ impl Control {
     ) -> Result<(Vec<Attempt>, Option<String>), FlowError> {
         let (entries, next) = self
             .store
-            .entries_after(tenant, id, until_ms, cursor(page), ERASE_PAGE)
+            .entries_after(tenant, id, until_ms, position(&page.cursor), ERASE_PAGE)
             .await?;
         let entries = entries.into_iter().map(|(_, entry)| entry);
         Ok((entries.collect(), next))
@@ -191,7 +191,14 @@ impl Control {
         let lists = [List::Pending, List::Unsuccessful];
         Ok(self
             .store
-            .deliveries_after(tenant, id, &lists, Span::ALL, cursor(page), ERASE_PAGE)
+            .deliveries_after(
+                tenant,
+                id,
+                &lists,
+                Span::ALL,
+                position(&page.cursor),
+                ERASE_PAGE,
+            )
             .await?)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         message::At,
         webhook::Webhook,
     },
-    flow::{FlowError, control::Control},
+    flow::{FlowError, control::Control, position},
     limits::RECOVERY_PAGE,
     store::{
         deliveries::{List, Written},
@@ -43,7 +43,7 @@ impl Control {
                 &work.webhook,
                 &List::of_states(&work.states),
                 span,
-                Some(cursor).filter(|cursor| !cursor.is_empty()),
+                position(cursor),
                 RECOVERY_PAGE,
             )
             .await?;

@@ -44,8 +44,8 @@ use crate::{
     },
 };
 
-/// How long a call may take to begin what it has a number for, in milliseconds: longer than any function lives.
-const BEGINNING_MS: u64 = 60_000;
+/// How long a call has to begin the recovery that it claimed a number for, in milliseconds: longer than a function runs.
+const CLAIM_MS: u64 = 60_000;
 
 /// What a recovery of whatever matches is known by while it runs: what was asked for. Without an end, one goes up to when it was asked
 /// for.
@@ -183,7 +183,7 @@ impl Control {
                 match self.store.job(&before.job).await? {
                     Some(job) if job.status.is_open() => return Ok(Claimed::Running(job.into())),
                     // Whoever has claimed it has not begun it yet, and may never.
-                    None if now_ms < before.claimed_ms + BEGINNING_MS => {
+                    None if now_ms < before.claimed_ms + CLAIM_MS => {
                         return Ok(Claimed::Others(before.job.clone()));
                     }
                     _ => {}

@@ -15,7 +15,7 @@ use crate::{
         recovery::{Recovery, Scope},
         webhook::Webhook,
     },
-    flow::{FlowError, accept::delivery_key, control::Control},
+    flow::{FlowError, accept::delivery_key, control::Control, position},
     limits::{FRESH_MS, REPEAT_DELAY_MS},
     store::{
         deliveries::{List, list_key},
@@ -105,7 +105,7 @@ impl Control {
                 &webhook.id,
                 &List::of_states(states),
                 span(recovery),
-                cursor(recovery),
+                position(&recovery.cursor),
                 recovery.page(),
             )
             .await?;
@@ -158,7 +158,7 @@ impl Control {
                 std::slice::from_ref(&webhook.tenant),
                 Order::OldestFirst,
                 span(recovery),
-                cursor(recovery),
+                position(&recovery.cursor),
                 recovery.page(),
             )
             .await?;
@@ -418,10 +418,6 @@ fn span(recovery: &Recovery) -> Span {
         since_ms: selection.since_ms.max(first_ms),
         until_ms: selection.until_ms.min(last_ms),
     }
-}
-
-fn cursor(recovery: &Recovery) -> Option<&str> {
-    Some(recovery.cursor.as_str()).filter(|cursor| !cursor.is_empty())
 }
 
 fn succeeded(attempt: &&Attempt) -> bool {
