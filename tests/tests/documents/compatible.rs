@@ -66,17 +66,38 @@ fn kinds(document: &Value, schema: &Value) -> BTreeSet<String> {
         Value::String(kind) => BTreeSet::from([kind.clone()]),
         kinds => texts(kinds).into_iter().map(str::to_owned).collect(),
     };
-    for part in schema["anyOf"].as_array().into_iter().flatten() {
+    for part in parts(schema, "anyOf").chain(parts(schema, "allOf")) {
         kinds.extend(self::kinds(document, part));
     }
     kinds
 }
 
+/// The schemas that another is made of.
+fn parts<'d>(schema: &'d Value, made_by: &str) -> impl Iterator<Item = &'d Value> {
+    schema[made_by].as_array().into_iter().flatten()
+}
+
+/// The members that a schema names, by itself or by the parts of its `allOf`, and those of them that are required.
+fn named<'d>(
+    document: &'d Value,
+    schema: &'d Value,
+) -> (BTreeMap<&'d str, &'d Value>, BTreeSet<&'d str>) {
+    let schema = resolved(document, schema);
+    let mut required = texts(&schema["required"]);
+    let mut properties = BTreeMap::new();
+    for part in parts(schema, "allOf") {
+        let (more, of_them) = named(document, part);
+        properties.extend(more);
+        required.extend(of_them);
+    }
+    properties.extend(members(&schema["properties"]).map(|(name, schema)| (&**name, schema)));
+    (properties, required)
+}
+
 /// The part of `anyOf` that is not null, or the schema itself.
 fn present<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
     let schema = resolved(document, schema);
-    let mut parts = schema["anyOf"].as_array().into_iter().flatten();
-    match parts.find(|part| part["type"] != "null") {
+    match parts(schema, "anyOf").find(|part| part["type"] != "null") {
         Some(part) => resolved(document, part),
         None => schema,
     }
@@ -123,14 +144,16 @@ impl<'d> Comparison<'d> {
             self.broken(place, "needs another key");
         }
         self.parameters(place, old, new);
-        let body = |operation: &'d Value| {
-            &operation["requestBody"]["content"]["application/json"]["schema"]
-        };
-        if body(old).is_null() && new["requestBody"]["required"] == true {
+        let needs_body = |operation: &Value| operation["requestBody"]["required"] == true;
+        if needs_body(new) && !needs_body(old) {
             self.broken(place, "needs a body");
-        } else if !body(old).is_null() {
-            self.schema(place, Way::Request, body(old), body(new), DEPTH);
         }
+        self.contents(
+            place,
+            Way::Request,
+            &old["requestBody"],
+            &new["requestBody"],
+        );
         let mut statuses = BTreeMap::new();
         for (status, response) in members(&new["responses"]) {
             for code in texts(&resolved(self.new, response)["x-codes"]) {
@@ -138,27 +161,38 @@ impl<'d> Comparison<'d> {
             }
         }
         for (status, response) in members(&old["responses"]) {
-            let now = &new["responses"][status];
-            for code in texts(&resolved(self.old, response)["x-codes"]) {
+            let response = resolved(self.old, response);
+            let now = resolved(self.new, &new["responses"][status]);
+            for code in texts(&response["x-codes"]) {
                 if statuses.get(code).is_some_and(|now| *now != status) {
                     self.broken(place, format!("`{code}` has another status"));
                 }
             }
-            if !status.starts_with('2') {
-                continue;
-            }
-            if now.is_null() {
+            let is_gone = now.is_null();
+            // What is no longer refused breaks nobody.
+            if is_gone && status.starts_with('2') {
                 self.broken(place, format!("no longer answers {status}"));
-                continue;
+            } else if !is_gone {
+                let place = format!("{place} {status}");
+                self.contents(&place, Way::Answer, response, now);
+                for (name, _) in members(&response["headers"]) {
+                    if now["headers"][name].is_null() {
+                        self.broken(&place, format!("header {name} is gone"));
+                    }
+                }
             }
-            let body = |response: &'d Value| &response["content"]["application/json"]["schema"];
-            self.schema(
-                &format!("{place} {status}"),
-                Way::Answer,
-                body(response),
-                body(now),
-                DEPTH,
-            );
+        }
+    }
+
+    /// The bodies of a request or of an answer.
+    fn contents(&mut self, place: &str, way: Way, old: &'d Value, new: &'d Value) {
+        for (media_type, content) in members(&old["content"]) {
+            let now = &new["content"][media_type];
+            if now.is_null() {
+                self.broken(place, format!("{media_type} is gone"));
+            } else {
+                self.schema(place, way, &content["schema"], &now["schema"], DEPTH);
+            }
         }
     }
 
@@ -209,15 +243,14 @@ impl<'d> Comparison<'d> {
         }
         let (old, new) = (present(self.old, old), present(self.new, new));
         self.bounds(place, way, old, new);
-        let (had, has) = (texts(&old["required"]), texts(&new["required"]));
-        for (name, schema) in members(&old["properties"]) {
+        let ((before, had), (after, has)) = (named(self.old, old), named(self.new, new));
+        for (name, schema) in before {
             let place = format!("{place}.{name}");
-            let now = &new["properties"][name];
-            if now.is_null() {
+            let Some(now) = after.get(name) else {
                 self.broken(&place, "is gone");
                 continue;
-            }
-            if way == Way::Answer && had.contains(&**name) && !has.contains(&**name) {
+            };
+            if way == Way::Answer && had.contains(name) && !has.contains(name) {
                 self.broken(&place, "may be missing");
             }
             self.schema(&place, way, schema, now, depth - 1);
@@ -259,6 +292,12 @@ impl<'d> Comparison<'d> {
             if is_tighter {
                 self.broken(place, format!("has a tighter `{name}`"));
             }
+        }
+        if old["pattern"] != new["pattern"] && !new["pattern"].is_null() {
+            self.broken(place, "has another `pattern`");
+        }
+        if old["default"] != new["default"] {
+            self.broken(place, "has another `default`");
         }
         let (values, now) = (
             texts(&old["x-extensible-enum"]),
@@ -315,19 +354,33 @@ mod tests {
             "paths": { "/v1/things": { "post": {
                 "operationId": "createThing",
                 "security": [{ "tenantKey": [] }, { "operatorKey": [] }],
-                "parameters": [{ "name": "limit", "in": "query", "schema": { "type": "integer", "maximum": 100 } }],
-                "requestBody": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Request" } } } },
+                "parameters": [{ "name": "limit", "in": "query", "schema": { "type": "integer", "maximum": 100, "default": 20 } }],
+                "requestBody": { "required": true, "content": {
+                    "application/json": { "schema": { "$ref": "#/components/schemas/Request" } },
+                    "text/csv": { "schema": { "type": "string" } },
+                } },
                 "responses": {
-                    "201": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Thing" } } } },
-                    "409": { "x-codes": ["busy"] },
+                    "201": {
+                        "headers": { "Location": { "schema": { "type": "string" } } },
+                        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Answer" } } },
+                    },
+                    "409": { "$ref": "#/components/responses/Busy" },
                 },
             } } },
-            "components": { "schemas": {
+            "components": { "responses": {
+                "Busy": { "x-codes": ["busy"], "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } },
+            }, "schemas": {
+                "Answer": { "allOf": [
+                    { "$ref": "#/components/schemas/Success" },
+                    { "type": "object", "required": ["data"], "properties": { "data": { "$ref": "#/components/schemas/Thing" } } },
+                ] },
+                "Success": { "type": "object", "required": ["success"], "properties": { "success": { "type": "boolean" } } },
+                "Error": { "type": "object", "required": ["error"], "properties": { "error": { "type": "string" } } },
                 "Request": {
                     "type": "object",
                     "required": ["name"],
                     "properties": {
-                        "name": { "type": "string", "maxLength": 64 },
+                        "name": { "type": "string", "maxLength": 64, "pattern": "^[a-z]+$" },
                         "kind": { "type": ["string", "null"], "x-extensible-enum": ["a", "b"] },
                     },
                 },
@@ -369,6 +422,9 @@ mod tests {
     #[test]
     fn additions_break_nothing() {
         assert!(breaks(&document(), &document()).is_empty());
+        let own = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi.json")).unwrap();
+        let own = serde_json::from_slice(&own).unwrap();
+        assert_eq!(breaks(&own, &own), [""; 0]);
         for (place, value) in [
             ("/paths/~1v1~1others".to_owned(), json!({ "get": {} })),
             (
@@ -443,7 +499,7 @@ mod tests {
             ),
             (
                 format!("{CALL}/responses"),
-                json!({ "201": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Thing" } } } }, "422": { "x-codes": ["busy"] } }),
+                json!({ "201": {}, "422": { "x-codes": ["busy"] } }),
                 "POST /v1/things: `busy` has another status",
             ),
             (
@@ -472,19 +528,49 @@ mod tests {
                 "POST /v1/things.kind: no longer takes `b`",
             ),
             (
+                format!("{CALL}/parameters/0/schema/default"),
+                json!(50),
+                "POST /v1/things \"query\" \"limit\": has another `default`",
+            ),
+            (
+                format!("{CALL}/requestBody/content/text~1csv"),
+                Value::Null,
+                "POST /v1/things: text/csv is gone",
+            ),
+            (
+                format!("{CALL}/responses/201/headers/Location"),
+                Value::Null,
+                "POST /v1/things 201: header Location is gone",
+            ),
+            (
+                "/components/schemas/Success/properties/success".to_owned(),
+                Value::Null,
+                "POST /v1/things 201.success: is gone",
+            ),
+            (
+                "/components/schemas/Error/properties/error".to_owned(),
+                Value::Null,
+                "POST /v1/things 409.error: is gone",
+            ),
+            (
+                format!("{REQUEST}/properties/name/pattern"),
+                json!("^[a-c]+$"),
+                "POST /v1/things.name: has another `pattern`",
+            ),
+            (
                 format!("{THING}/properties/kind"),
                 Value::Null,
-                "POST /v1/things 201.kind: is gone",
+                "POST /v1/things 201.data.kind: is gone",
             ),
             (
                 format!("{THING}/required"),
                 json!(["part"]),
-                "POST /v1/things 201.id: may be missing",
+                "POST /v1/things 201.data.id: may be missing",
             ),
             (
                 format!("{THING}/properties/id/type"),
                 json!(["string", "null"]),
-                "POST /v1/things 201.id: was of {\"string\"} and is of {\"null\", \"string\"}",
+                "POST /v1/things 201.data.id: was of {\"string\"} and is of {\"null\", \"string\"}",
             ),
         ] {
             let found = breaks(&document(), &with(&place, value));
@@ -493,6 +579,9 @@ mod tests {
                 "{place}: {found:?}"
             );
         }
+        let without = with(&format!("{CALL}/requestBody"), Value::Null);
+        let found = breaks(&without, &document());
+        assert_eq!(found, ["POST /v1/things: needs a body"]);
         let mut renamed = document();
         renamed["components"]["schemas"]["Other"] = json!({});
         let found = breaks(&renamed, &document());
