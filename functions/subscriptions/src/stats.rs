@@ -154,16 +154,18 @@ impl Asked {
         let until_ms = fields.optional("until", read::time_ms);
         let bucket_ms = bucket_ms.unwrap_or(HOUR_MS);
         let now_ms = state.api.clock.now_ms();
-        let until_ms = until_ms.unwrap_or(now_ms).min(now_ms);
+        let until_ms = until_ms.unwrap_or(now_ms);
         // A day by the hour, a month by the day.
         let usual_ms = if bucket_ms == HOUR_MS {
             DAY_MS
         } else {
             30 * DAY_MS
         };
-        let since_ms = since_ms.unwrap_or_else(|| until_ms.saturating_sub(usual_ms));
+        let since_ms = since_ms.unwrap_or_else(|| until_ms.min(now_ms).saturating_sub(usual_ms));
+        let is_empty = since_ms > until_ms.min(now_ms);
         let since_ms = since_ms - since_ms % bucket_ms;
-        if since_ms > until_ms {
+        let until_ms = until_ms.min(now_ms);
+        if is_empty {
             fields.problem("since", "is after `until`, or in the future");
         } else if (until_ms - since_ms) / bucket_ms > STATS_BUCKETS {
             let problem = format!(

@@ -22,6 +22,8 @@ pub const EVENT_TYPES_MS: u64 = 1_000;
 pub const SCHEMA_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of an event from which on holding it against schemas and filters may take long: a tenant's take turns.
 pub const COSTLY_EVENT_BYTES: usize = 16 * 1024;
+/// What a schema asks of all parts of a value from which on holding an event against it may take long, however small the event is.
+pub const COSTLY_SCHEMA_ASKS: usize = 500;
 /// Webhooks from which on finding those that an event is for may take long.
 pub const COSTLY_WEBHOOKS: usize = 200;
 /// Work on filters after which other tasks have their turn, in units of about a nanosecond.

@@ -41,3 +41,8 @@ pub const SCHEMA_WORK_ONCE: usize = 1_000_000;
 pub const SCHEMA_WORK_PER_BYTE: usize = 48;
 /// Violations of a schema that are named in an answer.
 pub const SCHEMA_VIOLATIONS: usize = 20;
+/// Characters of a member's name in a violation; a longer one is cut.
+pub const SCHEMA_VIOLATION_CHARS: usize = 200;
+/// Most reports of what is wrong with a value, those counted again that schemas pass on to the schemas that ask them: beyond, it only
+/// matters whether the value is valid. A report takes some 100 ns.
+pub const SCHEMA_REPORTS: usize = 4_000;

@@ -1,6 +1,6 @@
 use rung_json::{
     Json,
-    limits::{REQUEST_BYTES, SCHEMA_WORK, STORED_JSON_DEPTH},
+    limits::{REQUEST_BYTES, SCHEMA_REPORTS, SCHEMA_WORK, STORED_JSON_DEPTH},
     schema::Schema,
 };
 
@@ -30,6 +30,7 @@ pub fn schema(input: &[u8]) {
             "{}",
             checked.work
         );
+        assert!(checked.reports <= SCHEMA_REPORTS, "{}", checked.reports);
         let again = schema.check(&value);
         assert_eq!(again, checked, "the same value is judged alike");
     }

@@ -144,9 +144,9 @@ impl Pause {
     pub fn ended_by_hand(&self, now_ms: u64) -> Self {
         Self {
             version: self.version + 1,
-            // Nothing is ahead: what waits follows from now on.
+            // No probe is ahead: the first of what waits follows at once.
             id: self.id + 1,
-            origin_ms: now_ms,
+            origin_ms: now_ms.saturating_sub(PAUSE_LEAD_MS),
             probe: None,
             ended_ms: Some(now_ms),
             ..self.clone()

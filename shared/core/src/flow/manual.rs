@@ -12,7 +12,6 @@ use super::{
     post::Poster,
 };
 use crate::{
-    aside::aside,
     domain::{
         attempt::{Attempt, Outcome, Trigger},
         audit::Record,
@@ -23,7 +22,6 @@ use crate::{
         position::Position,
         webhook::Webhook,
     },
-    limits::COSTLY_EVENT_BYTES,
     queue::QueueName,
     store::{
         deliveries::{AdvanceIf, Written},
@@ -185,15 +183,14 @@ impl Control {
         };
         let body = check::body(dialect, &facts)?;
         if let Some(data) = data {
-            let check = || {
-                self.publisher
-                    .check_schema(&webhook.tenant, dialect, types, event_type, data)
-            };
-            if body.len() > COSTLY_EVENT_BYTES {
-                aside(check)
-            } else {
-                check()
-            }?;
+            let tenant = &webhook.tenant;
+            let schema = self
+                .publisher
+                .schema_of(tenant, dialect, types, event_type)?;
+            if let Some(schema) = schema {
+                let is_costly = check::is_costly(&body, Some(&schema));
+                check::check_schema(&schema, event_type, data, is_costly)?;
+            }
         }
         Ok(TestEvent {
             id,
@@ -213,10 +210,11 @@ impl Control {
         event_type: &str,
         data: &Json,
     ) -> bool {
-        let checked =
-            self.publisher
-                .check_schema(&webhook.tenant, dialect, types, event_type, data);
-        checked.is_ok()
+        let tenant = &webhook.tenant;
+        let schema = self.publisher.schema_of(tenant, dialect, types, event_type);
+        schema.is_ok_and(|schema| {
+            schema.is_none_or(|schema| schema.check(data).violations.is_empty())
+        })
     }
 
     /// Posts a test event now, also to a disabled webhook; answers the attempt. It is logged, never retried, and counts for nothing.

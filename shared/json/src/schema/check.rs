@@ -1,6 +1,6 @@
 //! One walk over a value, with what is asked of each of its parts.
 
-use std::{cell::OnceCell, fmt};
+use std::{cell::OnceCell, collections::BTreeMap, fmt, rc::Rc};
 
 use super::{
     Bound, Checked, Combination, Node, Type, Violation,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Decimal, Json, JsonPath, Member, Number,
-    limits::{SCHEMA_VIOLATIONS, SCHEMA_WORK},
+    limits::{SCHEMA_REPORTS, SCHEMA_VIOLATION_CHARS, SCHEMA_VIOLATIONS, SCHEMA_WORK},
 };
 
 pub(super) fn check(plan: &Plan, value: &Json) -> Checked {
@@ -17,44 +17,121 @@ pub(super) fn check(plan: &Plan, value: &Json) -> Checked {
         plan,
         work: 0,
         holds: Vec::new(),
-        told: Vec::new(),
+        reports: Reports::default(),
     };
     walk.value(0, value, true);
+    let of_the_whole = |problem: &str| Violation {
+        path: JsonPath::default(),
+        problem: problem.to_owned(),
+    };
     let violations = if walk.gave_up() {
-        vec![Violation {
-            path: JsonPath::default(),
-            problem: "takes too long to check against the schema of its type".to_owned(),
-        }]
+        vec![of_the_whole(
+            "takes too long to check against the schema of its type",
+        )]
     } else {
         // The schema itself stands last in its state: all others are asked by it.
         let whole = walk.holds.len() - 1;
-        let told = walk.told.into_iter();
-        told.filter(|(place, _)| *place == whole)
-            .map(|(_, violation)| violation)
-            .collect()
+        let reports = walk.reports.at(whole).iter();
+        let violations: Vec<_> = reports.map(|report| report.violation()).collect();
+        if violations.is_empty() && !walk.holds[whole] {
+            vec![of_the_whole("does not match the schema of its type")]
+        } else {
+            violations
+        }
     };
     Checked {
         violations,
         work: walk.work,
+        reports: walk.reports.made,
     }
 }
 
-struct Walk<'p> {
-    plan: &'p Plan,
+struct Walk<'a> {
+    plan: &'a Plan,
     work: usize,
     /// Whether nodes hold of the values that the walk is in: for each value the entries of its state.
     holds: Vec<bool>,
-    /// What fails, as far as it is told, with the place in `holds`; at most [`SCHEMA_VIOLATIONS`] of each.
-    told: Vec<(usize, Violation)>,
+    reports: Reports<'a>,
 }
 
-impl<'p> Walk<'p> {
+/// What fails, by the place in `holds`: at most [`SCHEMA_VIOLATIONS`] reports of each.
+#[derive(Default)]
+struct Reports<'a> {
+    by_place: BTreeMap<usize, Vec<Rc<Report<'a>>>>,
+    /// How many were made, those that were passed on from one place to another counted again.
+    made: usize,
+}
+
+/// What fails, and where: shared by all places that it was passed on to, for names may be long.
+enum Report<'a> {
+    Here(String),
+    Element(usize, Rc<Self>),
+    Member(&'a str, Rc<Self>),
+}
+
+impl Report<'_> {
+    fn violation(&self) -> Violation {
+        match self {
+            Self::Here(problem) => Violation {
+                path: JsonPath::default(),
+                problem: problem.clone(),
+            },
+            Self::Element(index, of) => {
+                let mut violation = of.violation();
+                violation.path.enter_index(*index);
+                violation
+            }
+            Self::Member(name, of) => {
+                let mut violation = of.violation();
+                let end = name.char_indices().nth(SCHEMA_VIOLATION_CHARS);
+                violation.path.enter_key(match end {
+                    Some((end, _)) => format!("{}…", &name[..end]),
+                    None => (*name).to_owned(),
+                });
+                violation
+            }
+        }
+    }
+}
+
+impl<'a> Reports<'a> {
+    fn at(&self, place: usize) -> &[Rc<Report<'a>>] {
+        self.by_place.get(&place).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many more there may be of a place. There are none left of any once [`SCHEMA_REPORTS`] were made.
+    fn room(&self, place: usize) -> usize {
+        let left = SCHEMA_REPORTS.saturating_sub(self.made);
+        left.min(SCHEMA_VIOLATIONS - self.at(place).len())
+    }
+
+    fn add(&mut self, place: usize, report: Rc<Report<'a>>) {
+        self.made += 1;
+        self.by_place.entry(place).or_default().push(report);
+    }
+
+    /// Whether there are any of a place from this one on.
+    fn reach(&self, place: usize) -> bool {
+        self.by_place
+            .last_key_value()
+            .is_some_and(|(last, _)| *last >= place)
+    }
+
+    /// Forgets those of the places from this one on.
+    fn forget(&mut self, from: usize) {
+        while self.reach(from) {
+            self.by_place.pop_last();
+        }
+    }
+}
+
+impl<'a> Walk<'a> {
     fn gave_up(&self) -> bool {
         self.work > SCHEMA_WORK
     }
 
-    /// Asks a state's nodes of a value: leaves for each of its entries whether it holds. What fails is told if it is wanted.
-    fn value(&mut self, state: StateId, value: &Json, wanted: bool) -> Fingerprint {
+    /// Asks a state's nodes of a value: leaves for each of its entries whether it holds. What fails is reported if it is wanted.
+    fn value(&mut self, state: StateId, value: &'a Json, wanted: bool) -> Fingerprint {
         let state = self.narrowed(state, value);
         let base = self.begin(state, Kind::of(value));
         if self.gave_up() {
@@ -88,7 +165,7 @@ impl<'p> Walk<'p> {
     }
 
     /// The state of a value, narrowed by what it is.
-    fn narrowed(&mut self, state: StateId, value: &Json) -> &'p State {
+    fn narrowed(&mut self, state: StateId, value: &Json) -> &'a State {
         let states = &self.plan.states;
         let mut state = &states[state];
         if let Some(narrower) = state.by_kind[Kind::of(value) as usize] {
@@ -113,7 +190,7 @@ impl<'p> Walk<'p> {
     /// Forgets the entries from a place on.
     fn end(&mut self, base: usize) {
         self.holds.truncate(base);
-        while self.told.pop_if(|(place, _)| *place >= base).is_some() {}
+        self.reports.forget(base);
     }
 
     fn print(&self, print: impl FnOnce() -> Fingerprint) -> Fingerprint {
@@ -130,7 +207,7 @@ impl<'p> Walk<'p> {
         state: &State,
         base: usize,
         wanted: bool,
-        mut ask: impl FnMut(&'p Node, &mut Failure<'_>),
+        mut ask: impl FnMut(&'a Node, &mut Failure<'_, 'a>),
     ) {
         let plan = self.plan;
         for position in &state.asked {
@@ -143,11 +220,11 @@ impl<'p> Walk<'p> {
         }
     }
 
-    fn failure(&mut self, place: usize, wanted: bool) -> Failure<'_> {
+    fn failure(&mut self, place: usize, wanted: bool) -> Failure<'_, 'a> {
         Failure {
             place,
             holds: &mut self.holds[place],
-            told: wanted.then_some(&mut self.told),
+            reports: wanted.then_some(&mut self.reports),
         }
     }
 
@@ -210,7 +287,7 @@ impl<'p> Walk<'p> {
         &mut self,
         state: &State,
         base: usize,
-        elements: &[Json],
+        elements: &'a [Json],
         wanted: bool,
     ) -> Fingerprint {
         self.ask(state, base, wanted, |node, failure| {
@@ -244,7 +321,7 @@ impl<'p> Walk<'p> {
             for (entry, of) in &child.one {
                 contains[*entry] |= self.holds[at + of];
             }
-            self.carry(base, at, &child.must, |path| path.enter_index(index));
+            self.carry(base, at, &child.must, |of| Report::Element(index, of));
             self.end(at);
             print = self.print(|| print.with_element(of_element));
             if let Some(elements) = &mut seen {
@@ -278,7 +355,7 @@ impl<'p> Walk<'p> {
         &mut self,
         state: &State,
         base: usize,
-        members: &[Member],
+        members: &'a [Member],
         wanted: bool,
     ) -> Fingerprint {
         let plan = self.plan;
@@ -335,8 +412,8 @@ impl<'p> Walk<'p> {
         &mut self,
         state: &State,
         base: usize,
-        name: &str,
-        value: &Json,
+        name: &'a str,
+        value: &'a Json,
         number: Option<usize>,
         wanted: bool,
     ) -> Fingerprint {
@@ -394,17 +471,17 @@ impl<'p> Walk<'p> {
         let must = if number.is_none() { &must } else { &child.must };
         let wanted = wanted && self.has_room(state, base, must);
         let print = self.value(child.state, value, wanted);
-        self.carry(base, at, must, |path| path.enter_key(name));
+        self.carry(base, at, must, |of| Report::Member(name, of));
         self.end(at);
         print
     }
 
-    /// Whether one of the entries that ask a part has not failed as often yet as is told.
+    /// Whether more can be reported of one of the entries that ask a part.
     fn has_room(&self, state: &State, base: usize, must: &[(usize, usize)]) -> bool {
         let has_room = |(entry, _): &(usize, usize)| {
-            state.entries[*entry].loud && told_at(&self.told, base + entry) < SCHEMA_VIOLATIONS
+            state.entries[*entry].loud && self.reports.room(base + entry) > 0
         };
-        self.told.len() < SCHEMA_VIOLATIONS || must.iter().any(has_room)
+        must.iter().any(has_room)
     }
 
     /// Lets the entries fail whose parts have failed.
@@ -413,33 +490,41 @@ impl<'p> Walk<'p> {
         base: usize,
         at: usize,
         must: &[(usize, usize)],
-        enter: impl Fn(&mut JsonPath),
+        enter: impl Fn(Rc<Report<'a>>) -> Report<'a>,
     ) {
+        let is_reported = self.reports.reach(at);
         for (entry, of) in must {
             if self.holds[at + of] {
                 continue;
             }
-            if self.told.last().is_some_and(|(place, _)| *place >= at) {
-                self.pass_on(at + of, base + entry, at, &enter);
-            } else {
-                self.holds[base + entry] = false;
+            if is_reported {
+                self.pass_on(at + of, base + entry, |report| Rc::new(enter(report)));
             }
+            self.holds[base + entry] = false;
         }
     }
 
-    /// Lets an entry fail as another has failed, of the same value or of a part that stands from `at` on.
-    fn pass_on(&mut self, from: usize, to: usize, at: usize, enter: impl Fn(&mut JsonPath)) {
-        self.holds[to] = false;
-        let room = SCHEMA_VIOLATIONS - told_at(&self.told, to);
-        let violations = self.told.iter().filter(|(place, _)| *place == from);
-        let mut passed: Vec<_> = violations.take(room).cloned().collect();
-        for (place, violation) in &mut passed {
-            *place = to;
-            enter(&mut violation.path);
+    /// Reports of an entry what is reported of another, of the same value or of a part of it.
+    fn pass_on(
+        &mut self,
+        from: usize,
+        to: usize,
+        enter: impl Fn(Rc<Report<'a>>) -> Rc<Report<'a>>,
+    ) {
+        let room = self.reports.room(to);
+        if room == 0 {
+            return;
         }
-        // What is told of a part stands behind what is told of the values that it lies in.
-        let end = self.told.partition_point(|(place, _)| *place < at);
-        self.told.splice(end..end, passed);
+        let passed: Vec<_> = self.reports.at(from).iter().take(room).cloned().collect();
+        for report in passed {
+            self.reports.add(to, enter(report));
+        }
+    }
+
+    /// Lets an entry fail as another of the same value has failed.
+    fn fail_alike(&mut self, from: usize, to: usize) {
+        self.holds[to] = false;
+        self.pass_on(from, to, |report| report);
     }
 
     /// Lets the entries fail whose combinations don't hold.
@@ -464,7 +549,7 @@ impl<'p> Walk<'p> {
             Combination::All(positions) => {
                 for of in positions {
                     if !self.holds[base + of] {
-                        self.pass_on(base + of, base + position, usize::MAX, |_| ());
+                        self.fail_alike(base + of, base + position);
                     }
                 }
                 return;
@@ -476,7 +561,7 @@ impl<'p> Walk<'p> {
             } => {
                 let branch = if holds(condition) { then } else { otherwise };
                 if let Some(of) = branch.filter(|of| !holds(of)) {
-                    self.pass_on(base + of, base + position, usize::MAX, |_| ());
+                    self.fail_alike(base + of, base + position);
                 }
                 return;
             }
@@ -496,11 +581,6 @@ impl<'p> Walk<'p> {
     }
 }
 
-/// How much is told of a place.
-fn told_at(told: &[(usize, Violation)], place: usize) -> usize {
-    told.iter().filter(|(told, _)| *told == place).count()
-}
-
 impl Plan {
     /// Whether nothing is asked of such a part, nor need it be known for the whole.
     fn is_idle(&self, child: &Child) -> bool {
@@ -509,34 +589,31 @@ impl Plan {
 }
 
 /// Where a node's failures go.
-struct Failure<'w> {
+struct Failure<'w, 'a> {
     place: usize,
     holds: &'w mut bool,
     /// `None` where it only matters whether anything fails.
-    told: Option<&'w mut Vec<(usize, Violation)>>,
+    reports: Option<&'w mut Reports<'a>>,
 }
 
-impl Failure<'_> {
+impl<'a> Failure<'_, 'a> {
     fn unless(&mut self, holds: bool, problem: impl FnOnce() -> String) {
         if !holds {
-            self.fail(problem, |_| ());
+            self.fail(|| Report::Here(problem()));
         }
     }
 
     /// A failure of a member.
-    fn at(&mut self, problem: impl FnOnce() -> String, name: &str) {
-        self.fail(problem, |path| path.enter_key(name));
+    fn at(&mut self, problem: impl FnOnce() -> String, name: &'a str) {
+        self.fail(|| Report::Member(name, Rc::new(Report::Here(problem()))));
     }
 
-    fn fail(&mut self, problem: impl FnOnce() -> String, enter: impl FnOnce(&mut JsonPath)) {
+    fn fail(&mut self, report: impl FnOnce() -> Report<'a>) {
         *self.holds = false;
-        if let Some(told) = &mut self.told
-            && told_at(told, self.place) < SCHEMA_VIOLATIONS
+        if let Some(reports) = &mut self.reports
+            && reports.room(self.place) > 0
         {
-            let mut path = JsonPath::default();
-            enter(&mut path);
-            let problem = problem();
-            told.push((self.place, Violation { path, problem }));
+            reports.add(self.place, Rc::new(report()));
         }
     }
 
@@ -553,7 +630,7 @@ impl Failure<'_> {
         }
     }
 
-    fn of_missing(&mut self, names: &[String], numbers: &[usize], present: &[bool]) {
+    fn of_missing(&mut self, names: &'a [String], numbers: &[usize], present: &[bool]) {
         for (name, number) in names.iter().zip(numbers) {
             if !present[*number] {
                 self.at(|| "is required".to_owned(), name);
@@ -563,13 +640,13 @@ impl Failure<'_> {
 }
 
 impl Node {
-    fn ask_type(&self, failure: &mut Failure<'_>, is_of: impl Fn(Type) -> bool) {
+    fn ask_type(&self, failure: &mut Failure<'_, '_>, is_of: impl Fn(Type) -> bool) {
         failure.unless(!self.never, || "is not allowed here".to_owned());
         let holds = self.types.is_empty() || self.types.iter().any(|known| is_of(*known));
         failure.unless(holds, || format!("must be {}", alternatives(&self.types)));
     }
 
-    fn ask_values(&self, failure: &mut Failure<'_>, is_listed: impl Fn(&Values) -> bool) {
+    fn ask_values(&self, failure: &mut Failure<'_, '_>, is_listed: impl Fn(&Values) -> bool) {
         for values in &self.values {
             failure.unless(is_listed(values), || format!("must be {}", values.phrase));
         }

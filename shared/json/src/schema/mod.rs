@@ -47,6 +47,8 @@ pub struct Checked {
     pub violations: Vec<Violation>,
     /// The work that it took: a unit is about what it takes to look at a byte.
     pub work: usize,
+    /// How many reports of what is wrong it took to tell: at most [`SCHEMA_REPORTS`](crate::limits::SCHEMA_REPORTS).
+    pub reports: usize,
 }
 
 /// A place in a list of [`Node`]s.
@@ -180,6 +182,13 @@ impl Schema {
     #[must_use]
     pub fn check(&self, value: &Json) -> Checked {
         check::check(&self.plan, value)
+    }
+
+    /// How much it asks of all parts of a value together: each schema counted for each part that it is asked of, once for all elements of
+    /// a list and all members without a name of their own.
+    #[must_use]
+    pub fn asks(&self) -> usize {
+        self.plan.asks()
     }
 
     /// Bytes of memory that it takes, about.

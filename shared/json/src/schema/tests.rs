@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::limits::{SCHEMA_WORK, SCHEMA_WORK_ONCE, SCHEMA_WORK_PER_BYTE};
+use crate::limits::{
+    SCHEMA_REPORTS, SCHEMA_VIOLATIONS, SCHEMA_WORK, SCHEMA_WORK_ONCE, SCHEMA_WORK_PER_BYTE,
+};
 
 fn json(text: &str) -> Json {
     Json::parse(text.as_bytes(), 200).unwrap()
@@ -144,7 +146,9 @@ fn fault(schema: &str) -> String {
 
 /// The work for a value, which is no more than may be.
 fn work(schema: &Schema, value: &Json) -> usize {
-    let Checked { violations, work } = schema.check(value);
+    let Checked {
+        violations, work, ..
+    } = schema.check(value);
     let stopped = |violation: &Violation| violation.problem.starts_with("takes too long");
     assert!(
         work <= SCHEMA_WORK && !violations.iter().any(stopped),
@@ -566,6 +570,76 @@ proptest! {
                 prop_assert!(work <= SCHEMA_WORK_ONCE + SCHEMA_WORK_PER_BYTE * bytes, "{} {:?}", text, value);
             }
         }
+    }
+}
+
+/// Schemas whose parts all fail alike, each with a value: naming what is wrong takes more than finding it.
+fn failing_alike() -> Vec<(String, String)> {
+    let names: Vec<_> = (b'a'..=b't')
+        .map(|name| format!("{:?}", char::from(name).to_string()))
+        .collect();
+    let required = format!(r#"{{"required": [{}]}}"#, names.join(","));
+    let all_of =
+        |of: &str, count: usize| format!(r#"{{"allOf": [{}]}}"#, vec![of; count].join(","));
+    let reference = r##"{"$ref": "#/$defs/a"}"##;
+    let long_name = format!(r#"{{"{}": {{}}}}"#, "x".repeat(250_000));
+    let names_of_10_kb: Vec<_> = (0..22)
+        .map(|n| format!(r#""{n}{}": 0"#, "y".repeat(10_000)))
+        .collect();
+    let failing = |of: &str, count: usize| {
+        let all = all_of(reference, count);
+        format!(r##"{{"$defs": {{"a": {of}, "b": {all}}}, "$ref": "#/$defs/b"}}"##)
+    };
+    let members = |of: &str| {
+        let members = ('a'..='m').map(|name| format!(r#""{name}": {of}"#));
+        members.collect::<Vec<_>>().join(",")
+    };
+    let of_members = members(r##"{"$ref": "#/$defs/b"}"##);
+    let twice =
+        format!(r#"{{"allOf": [{{"items": {required}}}, {{"items": {{"type": "object"}}}}]}}"#);
+    vec![
+        (
+            failing(&format!(r#"{{"additionalProperties": {required}}}"#), 1_200),
+            long_name,
+        ),
+        (
+            failing(r#"{"additionalProperties": false}"#, 1_200),
+            format!("{{{}}}", names_of_10_kb.join(",")),
+        ),
+        (
+            failing(&required, 1_200).replace(
+                r##""$ref": "#/$defs/b"}"##,
+                &format!(r#""properties": {{{of_members}}}}}"#),
+            ),
+            format!("{{{}}}", members("{}")),
+        ),
+        (
+            format!(r#"{{"properties": {{"a": {twice}}}}}"#),
+            format!(r#"{{"a": [{}]}}"#, vec!["{}"; 80_000].join(",")),
+        ),
+    ]
+}
+
+#[test]
+fn naming_what_is_wrong_takes_bounded_reports() {
+    for (text, value) in failing_alike() {
+        let (schema, value) = (schema(&text), json(&value));
+        let checked = schema.check(&value);
+        assert!(
+            checked.reports <= SCHEMA_REPORTS,
+            "{text:.80}: {}",
+            checked.reports
+        );
+        assert!(
+            (1..=SCHEMA_VIOLATIONS).contains(&checked.violations.len()),
+            "{text:.80}"
+        );
+        let counted = allocation_counter::measure(|| drop(schema.check(&value)));
+        assert!(
+            counted.bytes_total <= MEMORY,
+            "{text:.80}: {}",
+            counted.bytes_total
+        );
     }
 }
 

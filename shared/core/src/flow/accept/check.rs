@@ -1,10 +1,13 @@
 //! What may refuse an event: its type, the dialects that it is to be said in, its type's schema.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use rung_dialect::{BodyFault, Dialect, EventFacts};
-use rung_json::Json;
+use rung_json::{Json, schema::Schema};
 
 use super::{
     Publisher, Refusal,
@@ -18,7 +21,7 @@ use crate::{
         tenant::Tenant,
     },
     flow::EventTypes,
-    limits::{COSTLY_EVENT_BYTES, COSTLY_WEBHOOKS},
+    limits::{COSTLY_EVENT_BYTES, COSTLY_SCHEMA_ASKS, COSTLY_WEBHOOKS},
     store::events::Body,
 };
 
@@ -52,9 +55,20 @@ impl Publisher {
             ..facts
         };
         let own_body = body(dialect, &facts)?;
+        let schema = if own {
+            None
+        } else {
+            let definition = routes.types.definition(&dialect.name, event_type);
+            if definition.is_some_and(|(definition, _)| definition.archived) {
+                return Err(Refusal::Archived {
+                    event_type: event_type.to_owned(),
+                });
+            }
+            self.schema_of(&tenant.id, dialect, &routes.types, event_type)?
+        };
         // However many costly events of a tenant come at once, they keep one worker busy.
         let is_costly =
-            own_body.len() > COSTLY_EVENT_BYTES || routes.webhooks.len() > COSTLY_WEBHOOKS;
+            is_costly(&own_body, schema.as_deref()) || routes.webhooks.len() > COSTLY_WEBHOOKS;
         let turn = if is_costly {
             Some(routes.turn.lock().await)
         } else {
@@ -63,16 +77,8 @@ impl Publisher {
         let matching = self
             .matching(tenant, dialect, routes, event_type, facts.data)
             .await;
-        if !own {
-            let definition = routes.types.definition(&dialect.name, event_type);
-            if definition.is_some_and(|(definition, _)| definition.archived) {
-                return Err(Refusal::Archived {
-                    event_type: event_type.to_owned(),
-                });
-            }
-            let check =
-                || self.check_schema(&tenant.id, dialect, &routes.types, event_type, facts.data);
-            if is_costly { aside(check) } else { check() }?;
+        if let Some(schema) = schema {
+            check_schema(&schema, event_type, facts.data, is_costly)?;
         }
         drop(turn);
         let webhooks = matching.webhooks.iter();
@@ -90,44 +96,54 @@ impl Publisher {
         })
     }
 
-    /// Holds the data against the schema of its type: the tenant's own, or else the deployment's, or else the dialect's.
-    pub(in crate::flow) fn check_schema(
+    /// The schema of a type: the tenant's own, or else the deployment's, or else the dialect's.
+    pub(in crate::flow) fn schema_of(
         &self,
         tenant: &TenantId,
         dialect: &Dialect,
         types: &EventTypes,
         event_type: &str,
-        data: &Json,
-    ) -> Result<(), Refusal> {
-        let schema = match types.definition(&dialect.name, event_type) {
-            Some((definition, source)) => {
-                let given = definition.schema.as_ref();
-                let owner = match source {
-                    Source::Tenant => Owner::Tenant(tenant),
-                    Source::Deployment | Source::Dialect => Owner::Deployment(&dialect.name),
-                };
-                let compiled = given.map(|given| self.schemas.compiled(owner, event_type, given));
-                compiled
-                    .transpose()
-                    .map_err(|fault| Refusal::UnusableSchema {
-                        event_type: event_type.to_owned(),
-                        fault: fault.to_string(),
-                    })?
-            }
-            None => dialect
-                .catalogue
-                .get(event_type)
-                .and_then(|listed| listed.schema.clone()),
+    ) -> Result<Option<Arc<Schema>>, Refusal> {
+        let Some((definition, source)) = types.definition(&dialect.name, event_type) else {
+            let listed = dialect.catalogue.get(event_type);
+            return Ok(listed.and_then(|listed| listed.schema.clone()));
         };
-        let violations = schema.map_or_else(Vec::new, |schema| schema.check(data).violations);
-        if violations.is_empty() {
-            return Ok(());
-        }
-        Err(Refusal::Schema {
-            event_type: event_type.to_owned(),
-            violations,
-        })
+        let owner = match source {
+            Source::Tenant => Owner::Tenant(tenant),
+            Source::Deployment | Source::Dialect => Owner::Deployment(&dialect.name),
+        };
+        let given = definition.schema.as_ref();
+        let compiled = given.map(|given| self.schemas.compiled(owner, event_type, given));
+        compiled
+            .transpose()
+            .map_err(|fault| Refusal::UnusableSchema {
+                event_type: event_type.to_owned(),
+                fault: fault.to_string(),
+            })
     }
+}
+
+/// Whether holding an event with this body against the schema of its type may take long.
+pub(in crate::flow) fn is_costly(body: &Bytes, schema: Option<&Schema>) -> bool {
+    body.len() > COSTLY_EVENT_BYTES || schema.is_some_and(|it| it.asks() > COSTLY_SCHEMA_ASKS)
+}
+
+/// Holds an event's data against the schema of its type.
+pub(in crate::flow) fn check_schema(
+    schema: &Schema,
+    event_type: &str,
+    data: &Json,
+    is_costly: bool,
+) -> Result<(), Refusal> {
+    let check = || schema.check(data).violations;
+    let violations = if is_costly { aside(check) } else { check() };
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Schema {
+        event_type: event_type.to_owned(),
+        violations,
+    })
 }
 
 /// The body of an event in a dialect, in its stored form.

@@ -274,12 +274,16 @@ impl Plan {
         })
     }
 
+    /// The entries of all states.
+    pub(super) fn asks(&self) -> usize {
+        self.states.iter().map(|state| state.entries.len()).sum()
+    }
+
     /// Bytes that it takes, about.
     pub(super) fn size(&self) -> usize {
         let patterns = self.patterns.iter().map(Pattern::size);
-        let entries = self.states.iter().map(|state| state.entries.len());
         let states = self.states.len() * size_of::<State>();
-        patterns.sum::<usize>() + states + entries.sum::<usize>() * (size_of::<Entry>() + 64)
+        patterns.sum::<usize>() + states + self.asks() * (size_of::<Entry>() + 64)
     }
 }
 
