@@ -10,7 +10,7 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// A ladder of `waits_ms`, each spread evenly over ± `jitter` (0.1 is ±10 %) of itself.
+    /// A ladder of `waits_ms`, each spread over ± `jitter` (0.1 is ±10 %) of itself.
     ///
     /// `jitter` beyond 0 to 1 is taken as the nearer of the two.
     #[must_use]
@@ -41,11 +41,11 @@ impl Ladder {
 
     /// The wait at `rung` (0 follows the first attempt) in milliseconds, from the end of the attempt before it.
     ///
-    /// `chance` in 0 to 1 picks a point of the jitter. `None` when the ladder is used up.
+    /// `chance` in 0 to 1 picks one within the jitter, as [`spread_ms`] says. `None` when the ladder is used up.
     #[must_use]
     pub fn wait_ms(&self, rung: usize, chance: f64) -> Option<u64> {
         let wait_ms = *self.waits_ms.get(rung)?;
-        Some((wait_ms as f64 * (1.0 + self.jitter * (2.0 * chance - 1.0))).round() as u64)
+        Some(spread_ms(wait_ms, self.jitter, chance))
     }
 
     /// `wait_ms` of `rung`, prolonged towards what the receiver asked for with `Retry-After`.
@@ -82,13 +82,40 @@ impl Ladder {
         } else {
             0
         };
-        Some(self.wait_ms(rung, 1.0)? + extra_ms)
+        let (_, most_ms) = bounds_ms(*self.waits_ms.get(rung)?, self.jitter);
+        Some(most_ms + extra_ms)
     }
 
     fn most_extra_ms(&self, rung: usize) -> u64 {
         let next = self.waits_ms.get(rung + 1).or_else(|| self.waits_ms.last());
         next.copied().unwrap_or(0)
     }
+}
+
+/// A wait within ± `jitter` of `wait_ms`, in milliseconds; `chance` in 0 to 1 picks which.
+///
+/// It is one of whole seconds, each as likely as the others: queues delay by whole seconds, so any other would end up to a second after
+/// it is over, beyond its jitter. Where there is no whole second within the jitter, it is any of milliseconds.
+#[must_use]
+pub fn spread_ms(wait_ms: u64, jitter: f64, chance: f64) -> u64 {
+    let (least_ms, most_ms) = bounds_ms(wait_ms, jitter);
+    let (least_s, most_s) = (least_ms.div_ceil(1000), most_ms / 1000);
+    if least_s > most_s {
+        return pick(least_ms, most_ms, chance);
+    }
+    pick(least_s, most_s, chance) * 1000
+}
+
+/// The shortest and the longest that a wait of `wait_ms` can be.
+fn bounds_ms(wait_ms: u64, jitter: f64) -> (u64, u64) {
+    let times = |factor: f64| (wait_ms as f64 * factor).round() as u64;
+    (times(1.0 - jitter), times(1.0 + jitter))
+}
+
+/// One of the numbers from `least` to `most`, each for as large a part of `chance`.
+fn pick(least: u64, most: u64, chance: f64) -> u64 {
+    let choices = (most - least + 1) as f64;
+    least + ((choices * chance) as u64).min(most - least)
 }
 
 /// What makes Rung disable a webhook by itself.
@@ -124,11 +151,27 @@ mod tests {
     }
 
     #[test]
-    fn jitter_spreads_evenly_around_the_wait() {
-        let ladder = Ladder::new(vec![1000], 0.1);
-        assert_eq!(ladder.wait_ms(0, 0.0), Some(900));
-        assert_eq!(ladder.wait_ms(0, 0.5), Some(1000));
-        assert_eq!(ladder.wait_ms(0, 1.0), Some(1100));
+    fn jitter_spreads_evenly_over_the_whole_seconds_around_the_wait() {
+        let ladder = Ladder::new(vec![30_000], 0.1);
+        assert_eq!(ladder.wait_ms(0, 0.0), Some(27_000));
+        assert_eq!(ladder.wait_ms(0, 0.5), Some(30_000));
+        assert_eq!(ladder.wait_ms(0, 1.0), Some(33_000));
+        let shares = (0..70).map(|share| spread_ms(30_000, 0.1, f64::from(share) / 70.0));
+        let mut times = [0; 7];
+        shares.for_each(|wait_ms| times[(wait_ms / 1000 - 27) as usize] += 1);
+        assert_eq!(times, [10; 7]);
+        // From 4.5 to 5.5 s there is one.
+        for chance in [0.0, 0.3, 1.0] {
+            assert_eq!(spread_ms(5_000, 0.1, chance), 5_000);
+        }
+    }
+
+    #[test]
+    fn a_wait_without_a_whole_second_in_its_jitter_has_any_length_of_it() {
+        assert_eq!(spread_ms(500, 0.1, 0.0), 450);
+        assert_eq!(spread_ms(500, 0.1, 0.5), 500);
+        assert_eq!(spread_ms(500, 0.1, 1.0), 550);
+        assert_eq!(spread_ms(1_500, 0.0, 0.7), 1_500);
     }
 
     #[test]
@@ -164,6 +207,8 @@ mod tests {
             let mut total = 0;
             let mut rung = 0;
             while let Some(wait_ms) = ladder.wait_ms(rung, chance) {
+                let (least_ms, most_ms) = bounds_ms(ladder.waits_ms[rung], ladder.jitter);
+                prop_assert!((least_ms..=most_ms).contains(&wait_ms));
                 total += ladder.prolonged_ms(rung, wait_ms, requested);
                 rung += 1;
             }

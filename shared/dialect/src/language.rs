@@ -452,7 +452,7 @@ pub(super) static LADDER: Section = Section {
             },
             "0",
             "0.1",
-            "spreads each wait by so much of itself, either way",
+            "spreads each wait by so much of itself, either way, to whole seconds, as queues delay by those: 5 s by 0.1 stay 5 s, 30 s are 27 to 33 s",
         ),
     ],
 };

@@ -4,6 +4,7 @@
 //! delivery is posted, the probe. If the receiver is still overloaded the pause is prolonged, else it ends, and what has waited
 //! follows at a growing pace. A webhook that was never paused has none, and costs no write. See docs/pauses.md for the numbers.
 
+use rung_dialect::ladder::spread_ms;
 use serde::{Deserialize, Serialize};
 
 use super::Unknown;
@@ -308,7 +309,7 @@ fn grown_ms(growth: u32, chance: f64) -> u64 {
     let length_ms = PAUSE_FIRST_MS
         .saturating_mul(factor)
         .min(PAUSE_GROWN_MAX_MS);
-    (length_ms as f64 * (1.0 + PAUSE_JITTER * (2.0 * chance - 1.0))).round() as u64
+    spread_ms(length_ms, PAUSE_JITTER, chance)
 }
 
 /// After how many milliseconds so many have followed: about one a second at first, twice as many every ten seconds.
@@ -373,7 +374,8 @@ mod tests {
         }
         let seconds = [5, 10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 3_600, 3_600];
         assert_eq!(lengths, seconds.map(|s| s * 1_000));
-        assert_eq!(grown_ms(0, 0.0), 4_500);
+        assert_eq!(grown_ms(1, 0.0), 9_000);
+        assert_eq!(grown_ms(1, 1.0), 11_000);
         assert_eq!(grown_ms(u32::MAX, 1.0), 3_960_000);
     }
 
