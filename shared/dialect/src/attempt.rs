@@ -36,6 +36,8 @@ pub struct SignInput<'a> {
     /// The newer secrets during a rotation's overlap, oldest first: they sign as well, wherever a header has room for several
     /// signatures.
     pub newer_secrets: &'a [&'a str],
+    /// The one of these that signs where there is room for one signature only; `None` for the first in the signature's order.
+    pub alone: Option<&'a str>,
     /// The trace that the attempt belongs to, as its header says it.
     pub traceparent: Option<&'a str>,
 }
@@ -55,6 +57,7 @@ impl Default for SignInput<'_> {
             body: b"",
             secret: "",
             newer_secrets: &[],
+            alone: None,
             traceparent: None,
         }
     }

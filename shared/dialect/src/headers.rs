@@ -179,7 +179,7 @@ impl Headers {
             event_type,
             stored: &stored,
             body: b"",
-            secret: input.secret,
+            secret: input.alone.unwrap_or(input.secret),
             signature: "",
             signatures: &[],
             token,

@@ -301,11 +301,11 @@ impl Dialect {
     }
 
     /// The secret that signs alone when a receiver answers 401 or 403 during a rotation's overlap: the newest, or the oldest where the
-    /// newest was the first. `None` where nothing is to be tried: there is one secret, or all of them have signed.
+    /// newest was the first. `None` where nothing is to be tried: there is one secret, all of them have signed, or this is the second request already.
     #[must_use]
     pub fn second_secret<'a>(&self, input: &SignInput<'a>) -> Option<&'a str> {
         let newest = input.newer_secrets.last().copied()?;
-        if !self.signs_with_one_secret() {
+        if input.alone.is_some() || !self.signs_with_one_secret() {
             return None;
         }
         let is_single = |signature: &&signature::Signature| {

@@ -158,14 +158,15 @@ impl Encoding {
 }
 
 impl Signature {
-    /// Its whole value in an attempt: signed with the first of the secrets (oldest first), and with the others as well where the
-    /// value has room for several.
+    /// Its whole value in an attempt: signed with the first of the secrets (oldest first), or with the one that is to sign alone, and
+    /// with all of them where the value has room for several.
     pub(super) fn full_value(
         &self,
         known: &Known<'_>,
         secrets: &[&str],
     ) -> Result<Vec<u8>, SecretFault> {
-        let mut secrets = secrets.to_vec();
+        let alone = known.input.alone.filter(|_| self.overlap.is_none());
+        let mut secrets = alone.map_or_else(|| secrets.to_vec(), |alone| vec![alone]);
         if self.newest_first {
             secrets.reverse();
         }

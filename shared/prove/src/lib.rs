@@ -142,9 +142,8 @@ impl Course<'_> {
         }
         // It knows the other secret alone: what the first has signed, it refuses for that alone.
         let knows_other = first.is_some_and(|first| first.is_second);
-        let other = self.of.dialect.second_secret(&input);
-        if let Some(other) = other.filter(|_| knows_other) {
-            (input.secret, input.newer_secrets) = (other, &[]);
+        if knows_other {
+            input.alone = self.of.dialect.second_secret(&input);
         }
         self.genuine(Check::Repeat, &input).await?;
         for oddity in Oddity::ALL {

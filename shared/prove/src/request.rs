@@ -203,6 +203,7 @@ impl<'a> Forger<'a> {
                 let input = SignInput {
                     secret: &other,
                     newer_secrets: &[],
+                    alone: None,
                     ..self.input
                 };
                 let request = dialect.request(&input).map_err(|fault| fault.to_string())?;

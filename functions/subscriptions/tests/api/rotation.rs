@@ -1,5 +1,7 @@
 //! `POST /v1/webhooks/{id}/rotate-secret` and `…/finish`, and the two kinds of signing.
 
+use std::sync::{Arc, Mutex};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
@@ -359,4 +361,38 @@ async fn what_changes_a_webhook_begins_from_the_version_that_was_read() {
     let fourth = from(&tag_of(&finished));
     let verified = world.send_text(&fourth, "POST", &verify, "").await;
     verified.data(200);
+}
+
+/// A receiver may verify `webhook-signature` with either secret, whichever POST it is and whoever refused the other one.
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_refusal_lists_both_secrets_where_there_is_room() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "odin", "pro").await;
+    let webhook = json!({"url": "https://example.com/hook", "events": ["*"], "secret": A});
+    let made = world.send(&tenant, "POST", "/v1/webhooks", webhook).await;
+    let id = made.data(201)["webhook"]["id"].as_str().unwrap().to_owned();
+    rotate(&world, &tenant, &id, json!({"secret": B}))
+        .await
+        .data(200);
+    let received = Arc::<Mutex<Vec<_>>>::default();
+    let log = Arc::clone(&received);
+    world.answer_by(move |post| {
+        let mut log = log.lock().unwrap();
+        log.push(post.headers.clone());
+        let status = if log.len() == 1 { 401 } else { 200 };
+        http::Response::builder().status(status).body(()).unwrap()
+    });
+    let path = format!("/v1/webhooks/{id}/test");
+    let tested = world.send_text(&tenant, "POST", &path, "").await;
+    assert_eq!(tested.data(200)["log"]["status"], "succeeded");
+    let received = received.lock().unwrap();
+    let [refused, accepted] = &received[..] else {
+        panic!("{} POSTs", received.len());
+    };
+    let text = |headers: &http::HeaderMap, name| headers[name].to_str().unwrap().to_owned();
+    let [old, new] = [refused, accepted].map(|headers| text(headers, "x-odin-signature"));
+    assert_ne!(old, new);
+    let both = text(refused, "webhook-signature");
+    assert_eq!(both.matches("v1,").count(), 2);
+    assert_eq!(text(accepted, "webhook-signature"), both);
 }

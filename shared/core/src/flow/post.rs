@@ -329,9 +329,9 @@ impl Poster {
             return first;
         }
         let second = Post {
+            // Where there is room, all of them sign as before: a receiver may have checked one signature and refused another.
             input: SignInput {
-                secret: other,
-                newer_secrets: &[],
+                alone: Some(other),
                 ..post.input
             },
             timeout: post.timeout.saturating_sub(started.elapsed()),

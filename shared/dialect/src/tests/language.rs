@@ -619,11 +619,16 @@ fn a_refused_secret_is_followed_by_the_other() {
     assert_eq!(with(newest_first, "").second_secret(&input), Some("one"));
     let overlap = "overlap = \",{signature}\"";
     assert_eq!(with(newest_first, overlap).second_secret(&input), None);
-    let alone = SignInput {
+    let only = SignInput {
         newer_secrets: &[],
         ..input
     };
-    assert_eq!(with(newest_first, "").second_secret(&alone), None);
+    assert_eq!(with(newest_first, "").second_secret(&only), None);
+    let asked_again = SignInput {
+        alone: Some("one"),
+        ..input
+    };
+    assert_eq!(with(newest_first, "").second_secret(&asked_again), None);
     let token = dialect(&format!("{DATA}\nheaders = {{ X-T = \"{{secret}}\" }}"));
     assert_eq!(token.second_secret(&input), Some("three"));
 }
