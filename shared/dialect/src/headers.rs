@@ -120,7 +120,8 @@ impl Headers {
         found.map_or("", |signature| signature.algorithm.scheme())
     }
 
-    fn spelled<'h>(&'h self, name: &'h HeaderName) -> &'h str {
+    /// A header's name as it is spelled over HTTP/1.1.
+    pub(super) fn spelled<'h>(&'h self, name: &'h HeaderName) -> &'h str {
         let mut spelled = self.spelled.iter();
         let spelled = spelled.find(|spelled| spelled.eq_ignore_ascii_case(name.as_str()));
         spelled.map_or(name.as_str(), String::as_str)

@@ -326,6 +326,17 @@ impl Dialect {
     pub fn proves_nothing(&self) -> bool {
         !self.headers.standard_webhooks && !self.headers.has_own_proof()
     }
+
+    /// The signatures that anybody can make, since neither a key nor what is signed is secret: each by its header, as that is spelled,
+    /// or else by its name.
+    pub fn unproven_signatures(&self) -> impl Iterator<Item = &str> {
+        let signatures = self.headers.signatures.iter();
+        let unproven = signatures.filter(|signature| !signature.uses_secret());
+        unproven.filter_map(|signature| match &signature.header {
+            Some(header) => Some(self.headers.spelled(header)),
+            None => signature.name.as_deref(),
+        })
+    }
 }
 
 impl Headers {

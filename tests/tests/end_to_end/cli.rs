@@ -765,7 +765,15 @@ async fn a_file_of_ones_own_is_checked_and_used() {
         "shaped.toml",
         &format!("{shaped}[challenge]\nmethod = \"GET\"\nquery = {{ c = \"{{token}}\" }}\n"),
     );
-    let files = [&*right, &same, &long, &shaped];
+    let hashed = source.replace("name = \"odin\"", "name = \"hashed\"");
+    let hashed = write("hashed.toml", &hashed.replace("hmac-sha256", "sha256"));
+    let bare = std::fs::read_to_string(&hashed).unwrap();
+    let bare = bare.replace(
+        "name = \"hashed\"",
+        "name = \"bare\"\nstandard_webhooks = false",
+    );
+    let bare = write("bare.toml", &bare);
+    let files = [&*right, &same, &long, &shaped, &hashed, &bare];
     let checked = ["dialects", "check", "--json"];
     let done = run(&[&checked[..], &files].concat(), "").await;
     assert_eq!(done.code, Some(1));
@@ -796,6 +804,10 @@ async fn a_file_of_ones_own_is_checked_and_used() {
     assert_eq!(told[3]["ok"], true, "{}", told[3]);
     let note = "note: receivers cannot verify the challenge as they verify deliveries: it is sent by GET, without a signature";
     assert_eq!(told[3]["notes"], json!([note]));
+    let proves_nothing = "warning: anybody can make the signature `X-Odin-Signature`, because neither `algorithm` nor `signed` uses the secret: take an `hmac-` algorithm, or sign `{secret}` too";
+    assert_eq!(told[4]["notes"], json!([proves_nothing]));
+    let nothing_does = "warning: nothing in a delivery proves who has sent it";
+    assert_eq!(told[5]["notes"], json!([proves_nothing, nothing_does]));
     let mut patient = command(&["dialects", "check", &long]);
     patient.env("RUNG_RETENTION_DAYS", "67");
     finish(patient, "").await.ok();

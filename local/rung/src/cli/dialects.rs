@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     Error, choice, json_line,
-    screen::{BAD, GOOD, NAME, QUIET, TITLE, paint, span},
+    screen::{BAD, GOOD, NAME, QUIET, TITLE, WAITING, paint, span},
 };
 
 /// An example's secret, of the kind that Rung makes; it opens nothing.
@@ -176,7 +176,11 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
                     types(dialect)
                 )?;
                 for note in notes(dialect) {
-                    writeln!(out, "  {}", paint(QUIET, note))?;
+                    let style = match note.starts_with("warning") {
+                        true => WAITING,
+                        false => QUIET,
+                    };
+                    writeln!(out, "  {}", paint(style, note))?;
                 }
             }
             (Err(Unusable { problem, mistakes }), false) => {
@@ -195,13 +199,20 @@ fn check(files: &[PathBuf], json: bool, out: &mut impl Write) -> Result<ExitCode
     Ok(code)
 }
 
-/// What is no mistake, and good to know.
+/// What is no mistake, since somebody's receivers may be used to it, and good to know.
 fn notes(dialect: &Dialect) -> Vec<String> {
+    let unproven: Vec<_> = dialect.unproven_signatures().collect();
+    let warnings = unproven.iter().map(|signature| {
+        format!("warning: anybody can make the signature `{signature}`, because neither `algorithm` nor `signed` uses the secret: take an `hmac-` algorithm, or sign `{{secret}}` too")
+    });
+    let nothing = !unproven.is_empty() && dialect.proves_nothing();
+    let nothing =
+        nothing.then(|| "warning: nothing in a delivery proves who has sent it".to_owned());
     let unsigned = dialect.unsigned_challenge();
     let notes = unsigned.into_iter().map(|reason| {
         format!("note: receivers cannot verify the challenge as they verify deliveries: {reason}")
     });
-    notes.collect()
+    warnings.chain(nothing).chain(notes).collect()
 }
 
 /// Why a file cannot be used.
