@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+pub use rung_dialect::limits::SECRET_BYTES;
+
 /// How long a request's body may take to come.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
 /// Most events of one batch publish.
 pub const BATCH_EVENTS: usize = 100;
 /// Longest webhook URL, in characters.
 pub const URL_CHARS: usize = 2048;
-/// Longest given secret, in bytes.
-pub const SECRET_BYTES: usize = 4_096;
 /// How long a replaced secret signs on when the rotation does not say, in milliseconds.
 pub const OVERLAP_DEFAULT_MS: u64 = 24 * 3_600_000;
 /// Longest that a replaced secret may sign on, in milliseconds.

@@ -53,7 +53,7 @@ pub use self::{
     key_pair::KeyPair,
     registry::{DEFAULT, Dialects},
     schema::{reference, schema},
-    secret::SecretFault,
+    secret::{SecretFault, check_secret_length},
     stored::shown_body,
 };
 use self::{

@@ -14,3 +14,5 @@ pub const TIMEOUT_MS: u64 = 25_000;
 pub const TOLERANCE_S: u64 = 300;
 /// Longest value of metadata or data that a header takes, in bytes.
 pub const HEADER_VALUE_BYTES: usize = 1_024;
+/// Longest secret, in bytes.
+pub const SECRET_BYTES: usize = 4_096;

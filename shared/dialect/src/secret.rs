@@ -18,6 +18,7 @@ use super::{
     challenge::Challenge,
     headers::{Headers, is_printable},
     key_pair::{KeyPair, PairKind},
+    limits::SECRET_BYTES,
 };
 
 /// What a shared secret of Standard Webhooks may begin with.
@@ -84,6 +85,9 @@ impl Key {
 /// Why a dialect cannot sign with a secret. `Display` completes the sentence "the secret …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFault {
+    /// It is empty, or longer than any may be.
+    #[error("must be a string of 1 to {SECRET_BYTES} bytes")]
+    Length,
     /// The only signature is that of Standard Webhooks, and this is no key for it.
     #[error(
         "must be base64 of 24 to 64 bytes, with or without `whsec_` in front, or a key pair, `whsk_`: `webhook-signature` is this dialect's only signature"
@@ -117,12 +121,22 @@ pub enum SecretFault {
     NoToken,
 }
 
+/// Whether `secret` has a length that secrets have, in whatever dialect.
+///
+/// # Errors
+/// When it is empty or too long.
+pub fn check_secret_length(secret: &str) -> Result<(), SecretFault> {
+    let is_of_length = (1..=SECRET_BYTES).contains(&secret.len());
+    is_of_length.then_some(()).ok_or(SecretFault::Length)
+}
+
 impl Dialect {
-    /// Whether deliveries can be signed with `secret`. A dialect without any signature takes every secret.
+    /// Whether deliveries can be signed with `secret`. A dialect without any signature takes every secret of 1 to [`SECRET_BYTES`] bytes.
     ///
     /// # Errors
-    /// When they would go out unsigned, or signed with the text of a private key.
+    /// When they would go out unsigned, or signed with the text of a private key; and when it is empty or too long.
     pub fn check_secret(&self, secret: &str) -> Result<(), SecretFault> {
+        check_secret_length(secret)?;
         if self.challenge_sends_secret() && KeyPair::parse(secret).is_some() {
             return Err(SecretFault::KeyPair);
         }

@@ -327,6 +327,26 @@ async fn secrets_come_from_files_and_lines() {
             1,
             "the secret must be base64",
         ),
+        (
+            &["sign", "--secret", ""],
+            1,
+            "the secret must be a string of 1 to 4096 bytes",
+        ),
+        (
+            &["sign", "--dialect", "odin", "--secret", &"x".repeat(4_097)],
+            1,
+            "the secret must be a string of 1 to 4096 bytes",
+        ),
+        (
+            &["listen", "--port", "0", "--secret", ""],
+            1,
+            "the secret must be a string of 1 to 4096 bytes",
+        ),
+        (
+            &["verify", "--secret", "one", "--secret", &"x".repeat(4_097)],
+            1,
+            "the secret must be a string of 1 to 4096 bytes",
+        ),
     ] {
         let done = run(args, "{}").await;
         assert_eq!(done.code, Some(code), "{args:?}: {}", done.stderr);

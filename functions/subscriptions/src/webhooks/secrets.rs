@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use rung_api::{
     ApiError, Caller, Code, Detail, Fields, NoQuery, Precondition, answer,
-    limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS, SECRET_BYTES},
+    limits::{OVERLAP_DEFAULT_MS, OVERLAP_MAX_MS},
     read,
 };
 use rung_base::chance;
@@ -23,7 +23,7 @@ use rung_core::{
     },
     limits::OLD_SECRETS,
 };
-use rung_dialect::{Dialect, KeyPair, SecretFault};
+use rung_dialect::{Dialect, KeyPair, SecretFault, check_secret_length};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -136,12 +136,10 @@ impl SecretFields {
 /// Kept exactly as given.
 fn secret(value: &Json, dialect: &Dialect) -> Result<Secret, String> {
     let text = value.as_str();
-    let text = text
-        .filter(|text| (1..=SECRET_BYTES).contains(&text.len()))
-        .ok_or_else(|| format!("must be a string of 1 to {SECRET_BYTES} bytes"))?;
+    let text = text.ok_or_else(|| SecretFault::Length.to_string())?;
     match dialect.check_secret(text) {
         Ok(()) => Ok(Secret::new(text.to_owned())),
-        Err(fault @ SecretFault::KeyPair) => Err(fault.to_string()),
+        Err(fault @ (SecretFault::Length | SecretFault::KeyPair)) => Err(fault.to_string()),
         Err(fault) => Err(format!("{fault}; omit it to have one generated")),
     }
 }
@@ -207,7 +205,7 @@ pub(super) fn old_secrets(value: &Json) -> Result<Vec<OldSecret>, String> {
     }
     let one = |old: &Json| {
         let secret = old.get("secret")?.as_str()?;
-        let is_long = !(1..=SECRET_BYTES).contains(&secret.len());
+        let is_long = check_secret_length(secret).is_err();
         let expires_ms = read::time_ms(old.get("expires_at")?).ok()?;
         (!is_long && old.as_object()?.len() == 2).then(|| OldSecret {
             secret: Secret::new(secret.to_owned()),

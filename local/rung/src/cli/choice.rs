@@ -6,7 +6,7 @@ use rung_core::{
     config::{dialect_files, load_dialects, retention},
     egress::Names,
 };
-use rung_dialect::{Dialect, Dialects};
+use rung_dialect::{Dialect, Dialects, check_secret_length};
 
 use super::{Error, problem::Usage};
 
@@ -91,6 +91,9 @@ impl Secrets {
         if self.secret.is_empty() && self.secret_file.is_empty() {
             let text = env(SECRET).unwrap_or_default();
             secrets.extend(in_lines(&text));
+        }
+        for secret in &secrets {
+            check_secret_length(secret).map_err(|fault| format!("the secret {fault}"))?;
         }
         Ok(secrets)
     }
