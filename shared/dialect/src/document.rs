@@ -346,18 +346,17 @@ fn check(
     faults: &Faults,
 ) {
     let at = value.span().start;
+    let reason = |what: &str| {
+        let kind = kind(value.get_ref());
+        format!("`{}` takes {what}, and this is {kind}", key.name)
+    };
     let wrong = |what: &str| {
-        let reason = format!(
-            "`{}` takes {what}, and this is {}",
-            key.name,
-            kind(value.get_ref())
-        );
         // The example of a table is its heading.
         let mend = match key.example.trim_matches(['[', ']']) == key.name {
             true => format!("begin it with the line `{}`", key.example),
             false => format!("for example `{} = {}`", key.name, key.example),
         };
-        faults.add(at, reason, mend);
+        faults.add(at, reason(what), mend);
     };
     match (form, value.get_ref()) {
         (Form::Text, DeValue::String(_)) | (Form::Flag, DeValue::Boolean(_)) => {}
@@ -423,9 +422,10 @@ fn check(
             }
         }
         (Form::Table(_) | Form::Map(_), _) => wrong("a table"),
-        (Form::WordOr(words, _), DeValue::String(text)) => {
+        (Form::WordOr(words, section), DeValue::String(text)) => {
             if !words.contains(&text.as_ref()) {
-                unknown_word(key, words, text, at, faults);
+                let mend = words_and_tables(key, words, section);
+                faults.add(at, format!("`{text}` is unknown"), mend);
             }
         }
         (Form::WordOr(_, section), DeValue::Table(entries)) => {
@@ -435,7 +435,10 @@ fn check(
                 faults.add(at, format!("`{}` has one key", key.name), mend);
             }
         }
-        (Form::WordOr(..), _) => wrong("one of its words in quotes, or a table"),
+        (Form::WordOr(words, section), _) => {
+            let mend = words_and_tables(key, words, section);
+            faults.add(at, reason("one of its words in quotes, or a table"), mend);
+        }
     }
 }
 
@@ -443,6 +446,21 @@ fn unknown_word(key: &Key, words: &[&str], text: &str, at: usize, faults: &Fault
     let known: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     let mend = format!("`{}` is {}", key.name, known.join(", "));
     faults.add(at, format!("`{text}` is unknown"), mend);
+}
+
+/// All words that a key takes, and an example of each table.
+fn words_and_tables(key: &Key, words: &[&str], section: &Section) -> String {
+    let words = words.iter().map(|word| format!("\"{word}\""));
+    let words: Vec<_> = words.collect();
+    let tables = section.keys.iter();
+    let tables = tables.map(|one| format!("`{{ {} = {} }}`", one.name, one.example));
+    let tables: Vec<_> = tables.collect();
+    format!(
+        "`{}` is {}, {}",
+        key.name,
+        words.join(", "),
+        tables.join(" or ")
+    )
 }
 
 fn check_duration(

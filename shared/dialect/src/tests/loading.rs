@@ -156,7 +156,12 @@ fn toml_and_shape() {
     faulty(
         "disable = { failing_for = \"5d\" }",
         "disable = \"sometimes\"",
-        "`sometimes` is unknown",
+        "`sometimes` is unknown: `disable` is \"never\", \"ladder_used_up\", `{ consecutive_failures = 10 }` or `{ failing_for = \"5d\" }`",
+    );
+    faulty(
+        "disable = { failing_for = \"5d\" }",
+        "disable = 5",
+        "`disable` takes one of its words in quotes, or a table, and this is a whole number: `disable` is \"never\", \"ladder_used_up\", `{ consec",
     );
     let bare = load("name = \"own\"\n").unwrap_err();
     assert!(
