@@ -138,8 +138,8 @@ codes! {
     UnknownEventType = "unknown_event_type", UNPROCESSABLE_ENTITY, "the tenant's dialect has no such event type";
     /// The event type is archived.
     EventTypeArchived = "event_type_archived", UNPROCESSABLE_ENTITY, "the event type is archived and takes no new events; publish another type";
-    /// A number changes when JavaScript reads and writes it.
-    UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "JavaScript would change a number when it parses and serializes it";
+    /// A number changes when the dialect's receivers read and write it.
+    UnstableNumber = "unstable_number", UNPROCESSABLE_ENTITY, "receivers would change a number when they parse and serialize it";
     /// The endpoint did not echo the challenge.
     ChallengeFailed = "challenge_failed", UNPROCESSABLE_ENTITY, "the endpoint did not echo the challenge";
     /// The webhook's endpoint is not verified yet.

@@ -235,6 +235,12 @@ impl Dialect {
         self.event_id.make(now_ms, random)
     }
 
+    /// The language whose serialiser's bytes the body has.
+    #[must_use]
+    pub fn body_language(&self) -> &'static str {
+        self.envelope.script.language()
+    }
+
     /// The body that delivers an event, in its stored form: the bytes themselves, but for what a dialect has that differs from attempt
     /// to attempt. [`request`](Self::request) fills that in; [`shown_body`] shows it to people.
     ///

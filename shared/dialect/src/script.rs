@@ -25,6 +25,15 @@ impl Script {
         ("php", Self::Php),
     ];
 
+    /// The language, as people write it.
+    pub(super) fn language(self) -> &'static str {
+        match self {
+            Self::Js => "JavaScript",
+            Self::Python => "Python",
+            Self::Php => "PHP",
+        }
+    }
+
     /// What stands between two members or elements.
     pub(super) fn comma(self) -> &'static [u8] {
         match self {
@@ -152,7 +161,11 @@ impl Script {
         }
         // Both have floats as doubles, as JavaScript has: what does not survive there does not here.
         let mut script = Vec::with_capacity(raw.len());
-        Json::Number(raw.into()).write_canonical(numbers, &mut script)?;
+        let written = Json::Number(raw.into()).write_canonical(numbers, &mut script);
+        written.map_err(|fault| UnstableNumber {
+            reader: self.language(),
+            ..fault
+        })?;
         let is_kept = Json::Number(raw.into())
             .write_canonical(UnstableNumbers::Refuse, &mut Vec::new())
             .is_err();

@@ -5,7 +5,7 @@ use super::{
     number::{write_as_script, write_normalised},
 };
 
-/// What to do with a number that JavaScript would write as another value.
+/// What to do with a number that JavaScript, or whoever else reads the body, would write as another value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnstableNumbers {
     /// Write it as it was published.
@@ -14,16 +14,18 @@ pub enum UnstableNumbers {
     Refuse,
 }
 
-/// A number that JavaScript would write as another value.
+/// A number that the language of whoever reads the body would write as another value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the number {number:.64} at {path} changes when JavaScript reads and writes it; send it as a string"
+    "the number {number:.64} at {path} changes when {reader} reads and writes it; send it as a string"
 )]
 pub struct UnstableNumber {
     /// Where it is.
     pub path: JsonPath,
     /// As it was published.
     pub number: Box<str>,
+    /// The language.
+    pub reader: &'static str,
 }
 
 impl Json {
@@ -47,6 +49,7 @@ impl Json {
                         return Err(UnstableNumber {
                             path: JsonPath::default(),
                             number: (**raw).into(),
+                            reader: "JavaScript",
                         });
                     }
                     out.extend_from_slice(raw.as_bytes());

@@ -407,9 +407,11 @@ fn rules(dialect: &Dialect) -> Vec<(&'static str, String)> {
         ));
     }
     if dialect.reparse_safe {
-        let rule =
-            "no number that JavaScript would change: receivers verify a body they have parsed";
-        rules.push(("numbers", rule.to_owned()));
+        let language = dialect.body_language();
+        let rule = format!(
+            "no number that {language} would change: receivers verify a body they have parsed"
+        );
+        rules.push(("numbers", rule));
     }
     if let Some(plans) = dialect.plans() {
         let named = plans.iter().map(|(plan, has_webhooks)| match has_webhooks {

@@ -419,6 +419,21 @@ fn samples() {
         "sample = '{\"amount\": 9007199254740993}'",
         "changes when JavaScript",
     );
+    for (script, amount) in [
+        ("php", "9223372036854775808"),
+        ("python", "0.12345678901234567890"),
+    ] {
+        let text = FILE.replace(
+            "reparse_safe = true",
+            &format!("reparse_safe = true\njson = \"{script}\""),
+        );
+        let text = text.replace(sample, &format!("sample = '{{\"amount\": {amount}}}'"));
+        let name = if script == "php" { "PHP" } else { "Python" };
+        let expected =
+            format!("the number {amount} at data.amount changes when {name} reads and writes it");
+        let fault = only(&text).to_string();
+        assert!(fault.contains(&expected), "{fault}");
+    }
     faulty(
         sample,
         "sample = '{\"id\": 1}'",
