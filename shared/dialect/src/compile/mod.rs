@@ -168,7 +168,8 @@ fn template(
         let all = all.filter(|name| Value::parse(name).is_some_and(|value| allowed(&value)));
         all.collect::<Vec<_>>()
     };
-    let listed = || listed(known().into_iter().map(|name| format!("`{{{name}}}`")));
+    let in_braces = || known().into_iter().map(|name| format!("`{{{name}}}`"));
+    let listed = || listed(in_braces());
     match Template::parse(written.text) {
         Ok(template) => {
             let strange = template.values().find(|value| !allowed(value));
@@ -185,6 +186,16 @@ fn template(
                 fault.to_string(),
                 "write it twice to mean the brace itself",
             );
+            None
+        }
+        // Nothing tells which one is meant, so all of them are named.
+        Err(TemplateFault::UnknownValue(name)) if name.trim().is_empty() => {
+            let names: Vec<_> = in_braces().collect();
+            let mend = format!(
+                "here there are {}; write `{{{{}}}}` for the braces themselves",
+                names.join(", ")
+            );
+            faults.add(written.at, format!("`{{{name}}}` names no value"), mend);
             None
         }
         Err(TemplateFault::UnknownValue(name)) => {

@@ -172,6 +172,35 @@ fn toml_and_shape() {
 }
 
 #[test]
+fn braces_without_a_name_are_told_what_may_stand_in_them() {
+    let fault = |value: &str| {
+        let text = FILE.replace(
+            "X-Event = \"{event_type}\"",
+            &format!("X-Event = \"{value}\""),
+        );
+        only(&text).to_string()
+    };
+    let fault = fault("a-{}");
+    assert!(
+        fault.contains("`{}` names no value: here there are `{id}`, `{type}`, "),
+        "{fault}"
+    );
+    for name in [
+        "`{data.NAME}`",
+        "`{timestamp}`",
+        "`{secret}`",
+        "`{signature.NAME}`",
+    ] {
+        assert!(fault.contains(name), "{name}: {fault}");
+    }
+    assert!(!fault.contains("`{body}`"), "{fault}");
+    assert!(
+        fault.ends_with("write `{{}}` for the braces themselves"),
+        "{fault}"
+    );
+}
+
+#[test]
 fn names() {
     faulty("name = \"own\"", "name = \"Own\"", "a-z, 0-9");
     faulty(
