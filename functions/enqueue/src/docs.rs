@@ -63,7 +63,7 @@ fn event() -> Value {
                 "format": "date-time",
             },
             "metadata": {
-                "description": "Additional data, for dialects with a place for it.",
+                "description": "Your own data about the event: kept with it, and sent by dialects with a place for it.",
                 "type": ["object", "null"],
             },
         },

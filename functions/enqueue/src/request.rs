@@ -14,7 +14,7 @@ use rung_dialect::{
     is_reserved_type,
     limits::{EVENT_TYPE_CHARS, ID_CHARS},
 };
-use rung_json::Json;
+use rung_json::{Json, limits::REQUEST_BYTES};
 
 /// The trace that a request belongs to. As its specification wants it, a header that makes no sense is as none.
 pub(crate) fn trace(headers: &HeaderMap) -> Option<TraceParent> {
@@ -87,7 +87,7 @@ fn read_fields(
     }
     let data = fields.required("data", |value| read::payload(value).map(Some));
     let timestamp = fields.optional("timestamp", read::time);
-    let metadata = fields.optional("metadata", read::payload);
+    let metadata = fields.optional("metadata", metadata);
     fields.finish()?;
     Ok(NewEvent {
         id,
@@ -99,6 +99,14 @@ fn read_fields(
         trace: None,
         hops: Hops::NONE,
     })
+}
+
+/// Metadata as large as in a request for one event: so much, compressed, has room in an item of the table. Those of a batch may be larger.
+fn metadata(value: &Json) -> Result<&Json, String> {
+    let object = read::payload(value)?;
+    let fits = serde_json::to_vec(object).is_ok_and(|text| text.len() <= REQUEST_BYTES);
+    fits.then_some(object)
+        .ok_or_else(|| format!("must have at most {REQUEST_BYTES} bytes as JSON"))
 }
 
 /// A well-formed type; whether the tenant's dialect has it is seen later.

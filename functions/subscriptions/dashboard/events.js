@@ -70,6 +70,7 @@ export async function event({ call, ask, act, link, params }) {
   /** Finds the names of those that are shown and were not in the list. */
   const nameAll = (items) => Promise.all(items.filter(({ webhook_id: id }) => !names.has(id)).map(async (item) => names.set(item.webhook_id, await nameOf(item))));
   const payload = member(text, ["data", "event", "payload"]);
+  const metadata = Object.keys(event.metadata ?? {}).length > 0 && member(text, ["data", "event", "metadata"]);
   const list = pages(async (cursor) => {
     const page = await call("GET /v1/events/{event}", params, { query: { cursor } });
     await nameAll(page.deliveries);
@@ -102,6 +103,7 @@ export async function event({ call, ask, act, link, params }) {
       rows.element,
       h("section", { class: "card" }, payload && payload !== "null"
         ? body(payload, t`Payload in the tenant's dialect`)
-        : h("p", { class: "sub" }, t`No payload in the tenant's own dialect.`))),
+        : h("p", { class: "sub" }, t`No payload in the tenant's own dialect.`)),
+      metadata && h("section", { class: "card" }, body(metadata, t`Metadata`))),
   };
 }

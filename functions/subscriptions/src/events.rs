@@ -27,7 +27,7 @@ use rung_core::{
     },
 };
 use rung_dialect::{Dialect, shown_body};
-use rung_json::Json;
+use rung_json::{Json, limits::STORED_JSON_DEPTH};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -175,6 +175,8 @@ pub(crate) struct EventDetail<'a> {
     reason_code: Option<NoDelivery>,
     /// The published data; null once erased.
     data: Option<Json>,
+    /// The published metadata; null once erased.
+    metadata: Option<Json>,
     /// The body delivered in the tenant's dialect; null once erased.
     payload: Option<Box<RawValue>>,
     /// Whether it was sent to test a webhook. A test is in no list of events.
@@ -234,13 +236,14 @@ pub(crate) async fn get(
     ))
 }
 
-/// An event with its data, which is read from its body in this dialect.
+/// An event with its data, which is read from its body in this dialect, and its metadata.
 pub(crate) async fn detail<'e>(
     state: &Management,
     event: &'e Event,
     dialect: &str,
 ) -> Result<EventDetail<'e>, ApiError> {
-    let own = state.api.store.body(event, dialect).await?;
+    let store = &state.api.store;
+    let (own, metadata) = tokio::try_join!(store.body(event, dialect), store.metadata(event))?;
     let own = own.as_ref();
     let dialect = state.api.dialect(dialect)?;
     let payload = own.and_then(|body| String::from_utf8(shown_body(body).into_owned()).ok());
@@ -253,6 +256,10 @@ pub(crate) async fn detail<'e>(
         reason: event.reason.map(NoDelivery::message),
         reason_code: event.reason,
         data: own.and_then(|body| dialect.data_of(body)),
+        metadata: match metadata {
+            Some(text) => Json::parse(&text, STORED_JSON_DEPTH).ok(),
+            None => event.erased.is_none().then(Json::empty),
+        },
         payload: payload.and_then(|text| RawValue::from_string(text).ok()),
         test: event.is_test(),
         erased_at: erased_at(event),

@@ -58,7 +58,7 @@ pub const FIRST_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 pub const AUDIT_VALUE_BYTES: usize = 4 * 1024;
 /// Matches that stand in the event's row itself; more go to match sets.
 pub const INLINE_MATCHES: usize = 500;
-/// Bodies of an event that stand in its row, all of them compressed, in bytes; the others get items of their own. An item of DynamoDB
+/// Bodies and metadata of an event that stand in its row, all of them compressed, in bytes; the others get items of their own. An item of DynamoDB
 /// holds 400 KB: with [`INLINE_MATCHES`] ids, the dialects' names and the rest, 80,000 bytes are plenty.
 pub const ROW_BODIES_BYTES: usize = 320_000;
 /// Webhook ids in one item of a match set.

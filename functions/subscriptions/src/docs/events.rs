@@ -74,13 +74,14 @@ pub(crate) fn get_event(schemas: &mut Schemas) -> Operation {
         json!({
             "event": {
                 "id": "evt_001",
-        "tenant_id": "acme",
+                "tenant_id": "acme",
                 "type": "user.lesson.completed",
                 "timestamp": "2025-10-10T12:30:00.000Z",
                 "created_at": "2025-10-10T12:30:00.123Z",
                 "reason": null,
                 "reason_code": null,
                 "data": { "score": 95 },
+                "metadata": { "source": "app" },
                 "payload": { "id": "evt_001", "type": "user.lesson.completed", "data": { "score": 95 } },
                 "test": false,
                 "erased_at": null,

@@ -25,13 +25,17 @@ pub(crate) async fn table(world: &World) -> BTreeMap<(String, String), BTreeSet<
 /// The keys of the items that hold what was published, posted or answered.
 pub(crate) async fn contents(world: &World) -> Vec<(String, String)> {
     let items = table(world).await.into_iter();
-    let holds = |names: &BTreeSet<String>| ["b", "h", "x"].iter().any(|name| names.contains(*name));
+    let holds = |names: &BTreeSet<String>| {
+        ["b", "h", "md", "x"]
+            .iter()
+            .any(|name| names.contains(*name))
+    };
     let holding = items.filter(|((pk, _), names)| !pk.starts_with("S#") && holds(names));
     holding.map(|(key, _)| key).collect()
 }
 
 async fn publish(world: &World, tenant: &As, id: &str) {
-    let event = json!({"id": id, "type": "user.lesson.completed", "data": {"name": "Ada"}});
+    let event = json!({"id": id, "type": "user.lesson.completed", "data": {"name": "Ada"}, "metadata": {"by": "Bob"}});
     let published = world.send(tenant, "POST", "/v1/events", event).await;
     published.data(202);
 }
@@ -81,8 +85,8 @@ async fn an_erased_event_keeps_its_id_and_nothing_of_its_content() {
     let event = world.get(&tenant, "/v1/events/e").await;
     let event = &event.data(200)["event"];
     assert_eq!(
-        (&event["data"], &event["payload"]),
-        (&json!(null), &json!(null))
+        (&event["data"], &event["metadata"], &event["payload"]),
+        (&json!(null), &json!(null), &json!(null))
     );
     assert!(event["erased_at"].is_string());
     assert_eq!(event["type"], "user.lesson.completed");

@@ -1,5 +1,7 @@
 //! The list of a tenant's events.
 
+use axum::body::Body;
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -82,6 +84,44 @@ async fn events_are_listed_once_newest_first_whatever_became_of_them() {
     }
     let stranger = world.tenant("other", "odin", "pro").await;
     assert_eq!(listed(&world, &stranger, "", 5).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_shows_its_metadata_and_a_list_does_not() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let path = format!("/v1/webhooks/{}", world.webhook(&tenant).await);
+    let metadata = r#"{"source":"shop","order":{"lines":[1.50,12345678901234567890123]}}"#;
+    for (id, given) in [
+        ("with", format!(r#","metadata":{metadata}"#)),
+        ("without", String::new()),
+        ("empty", r#","metadata":{}"#.to_owned()),
+    ] {
+        let event = format!(r#"{{"id":"{id}","type":"a.b","data":{{}}{given}}}"#);
+        let published = world.send_text(&tenant, "POST", "/v1/events", &event).await;
+        published.data(202);
+    }
+    let tested = format!("{path}/test");
+    let test = world.send_text(&tenant, "POST", &tested, "").await;
+    let test = test.data(200)["log"]["event_id"].as_str().unwrap();
+    // As it is spelled, numbers too.
+    let key = format!("Bearer {}", tenant.key.as_ref().unwrap());
+    for (id, shown) in [
+        ("with", metadata),
+        ("without", "{}"),
+        ("empty", "{}"),
+        (test, "{}"),
+    ] {
+        let request = Request::get(format!("/v1/events/{id}"));
+        let request = request.header("authorization", &key);
+        let (_, text) = world.plain(request.body(Body::empty()).unwrap()).await;
+        let expected = format!(r#""metadata":{shown},"#);
+        assert!(text.contains(&expected), "{id}: {text}");
+    }
+    let events = world.get(&tenant, "/v1/events").await;
+    let events = events.data(200)["events"].as_array().unwrap().clone();
+    assert_eq!(events.len(), 3);
+    assert!(events.iter().all(|event| event.get("metadata").is_none()));
 }
 
 #[tokio::test(start_paused = true)]

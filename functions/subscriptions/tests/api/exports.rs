@@ -613,7 +613,7 @@ async fn a_large_export_comes_in_pages_of_bounded_size_and_has_everything_once()
     world.webhook(&tenant).await;
     let data = json!({"quotes": "\"".repeat(100_000)});
     for number in 0..6 {
-        let event = json!({"id": format!("e{number}"), "type": "a", "data": data});
+        let event = json!({"id": format!("e{number}"), "type": "a", "data": data, "metadata": {"n": number}});
         let sent = world.send(&tenant, "POST", "/v1/events", event).await;
         sent.data(202);
     }
@@ -644,6 +644,7 @@ async fn a_large_export_comes_in_pages_of_bounded_size_and_has_everything_once()
     );
     let first = events.iter().find(|event| event["id"] == "e0").unwrap();
     assert!(first["data"] == data);
+    assert_eq!(first["metadata"], json!({"n": 0}));
     let sent = logs
         .iter()
         .map(|log| log["request"]["body"].as_str().unwrap().len());

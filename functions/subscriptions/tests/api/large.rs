@@ -34,6 +34,51 @@ async fn bodies(world: &World) -> BTreeSet<(String, String)> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn metadata_that_the_row_has_no_room_for_are_kept_apart_and_erased() {
+    let world = World::still().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let data = json!({"text": noise(1, 250_000)});
+    let metadata = json!({"text": noise(2, 260_000)});
+    let publish = async |metadata: &Value| {
+        let event = json!({"id": "e", "type": "a.b", "data": data, "metadata": metadata});
+        let batch = json!({"events": [event]});
+        world.send(&tenant, "POST", "/v1/events/batch", batch).await
+    };
+    publish(&metadata).await.data(202);
+    let stored = bodies(&world).await;
+    assert_eq!(stored.len(), 2, "the metadata apart: {stored:?}");
+    let repeat = publish(&metadata).await;
+    assert_eq!(repeat.data(202)["results"][0]["duplicate"], true);
+    let other = publish(&json!({"text": noise(3, 260_000)})).await;
+    let error = &other.body["data"]["results"][0]["error"];
+    assert_eq!(error["code"], "event_id_reused");
+    assert_eq!(bodies(&world).await, stored);
+
+    let read = world.get(&tenant, "/v1/events/e").await;
+    let event = &read.data(200)["event"];
+    assert!(event["data"] == data && event["metadata"] == metadata);
+    let too_large = publish(&json!({"text": noise(2, 262_134)})).await;
+    let error = &too_large.body["data"]["results"][0]["error"];
+    assert_eq!(error["code"], "invalid_request");
+    assert_eq!(
+        error["details"],
+        json!([{
+            "field": "events[0].metadata",
+            "code": "invalid",
+            "problem": "must have at most 262144 bytes as JSON",
+        }])
+    );
+
+    let operator = As::operator_for("acme");
+    let erase = world.send_text(&operator, "DELETE", "/v1/events/e", "");
+    erase.await.data(202);
+    let read = world.get(&tenant, "/v1/events/e").await;
+    assert_eq!(read.data(200)["event"]["metadata"], json!(null));
+    world.run_for(300_000).await;
+    assert_eq!(bodies(&world).await, BTreeSet::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_is_accepted_in_however_many_dialects_and_leaves_nothing_when_it_is_erased() {
     let world = World::still().await;
     let tenant = world.tenant("acme", "standard", "pro").await;

@@ -245,6 +245,7 @@ impl Control {
             trace: None,
             hops: Hops::NONE,
             bodies: [(dialect.name.clone(), Body::Here(body.clone()))].into(),
+            metadata: None,
             matches: Matches::default(),
             reason: None,
             call: None,

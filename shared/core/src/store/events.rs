@@ -1,4 +1,4 @@
-//! Accepted events, with their final bodies and the webhooks they match.
+//! Accepted events, with their final bodies, their metadata and the webhooks they match.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -67,22 +67,25 @@ pub struct Event {
     pub hops: Hops,
     /// The delivered body for each dialect among its matches (the tenant's own if there are none).
     pub bodies: BTreeMap<String, Body>,
+    /// The published metadata as JSON, an object; `None` without members.
+    pub metadata: Option<Body>,
     /// The webhooks it matched, unless they stand in a match set.
     pub matches: Matches,
     /// Why it goes to nobody, if it doesn't.
     pub reason: Option<NoDelivery>,
     /// The call that accepted it, whose row in the tenant's list names it. `None` for a [test](Self::is_test), which no list names.
     pub call: Option<CallId>,
-    /// Set once it is erased: it has no bodies then, and its id stays taken.
+    /// Set once it is erased: it has no bodies and no metadata then, and its id stays taken.
     pub erased: Option<Tombstone>,
 }
 
-/// A delivered body.
+/// A delivered body, or the published metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// It stood in the event's row.
     Here(Bytes),
-    /// It has an item of its own, in the set of this name: the row has no room for it. [`Store::body`] reads it.
+    /// It has an item of its own, in the set of this name: the row has no room for it. [`Store::body`] and [`Store::metadata`]
+    /// read it.
     Apart(String),
 }
 
@@ -153,9 +156,15 @@ impl Event {
         Some(dialect)
     }
 
-    /// The set that those of its bodies stand in that have items of their own.
+    /// Its bodies by their dialects, and its metadata by [`METADATA`].
+    fn contents(&self) -> impl Iterator<Item = (&str, &Body)> {
+        let bodies = self.bodies.iter().map(|(dialect, body)| (&**dialect, body));
+        bodies.chain(self.metadata.iter().map(|metadata| (METADATA, metadata)))
+    }
+
+    /// The set that those of its contents stand in that have items of their own.
     fn body_set(&self) -> Option<&str> {
-        self.bodies.values().find_map(|body| match body {
+        self.contents().find_map(|(_, body)| match body {
             Body::Here(_) => None,
             Body::Apart(set) => Some(set.as_str()),
         })
@@ -198,36 +207,35 @@ impl Store {
 
     /// Writes an event unless one of its id is there, which is answered then.
     ///
-    /// Bodies that the row has no room for are written before it. Their set is named by what is in it, so one that a crash leaves
+    /// Bodies and metadata that the row has no room for are written before it. Their set is named by what is in it, so one that a crash leaves
     /// behind is never taken for another's.
     ///
     /// # Errors
     /// When the table cannot be written.
     pub async fn put_event(&self, event: &Event) -> Result<Option<Event>, StoreError> {
         let expiry = self.expiry_of(&event.tenant).await?;
-        let stored = StoredBodies::of(event)?;
+        let stored = Stored::of(event)?;
         let Some(set) = &stored.set else {
-            let standing = self.put_new(event_item(event, stored.row, expiry)?).await?;
+            let standing = self.put_new(event_item(event, stored, expiry)?).await?;
             return standing.map(read_event).transpose();
         };
         if let Some(standing) = self.event(&event.tenant, &event.id).await? {
             return Ok(Some(standing));
         }
         let pk = partition(&event.tenant, &event.id);
-        let keys = stored
-            .apart
-            .iter()
-            .map(|(dialect, _)| body_key(set, dialect));
+        let keys = stored.apart.iter().map(|(name, _)| body_key(set, name));
         let keys: Vec<_> = keys.map(|sk| (pk.clone(), sk)).collect();
-        let items = keys.iter().zip(stored.apart).map(|((pk, sk), (_, body))| {
-            let item = Builder::new(pk, sk).bytes("b", body);
+        let items = keys.iter().zip(&stored.apart);
+        let items = items.map(|((pk, sk), (_, body))| {
+            let item = Builder::new(pk, sk).bytes("b", body.clone());
             item.number("exp", expiry).build()
         });
         self.put_all(items.collect()).await?;
-        let standing = self.put_new(event_item(event, stored.row, expiry)?).await?;
+        let set = set.clone();
+        let standing = self.put_new(event_item(event, stored, expiry)?).await?;
         let standing = standing.map(read_event).transpose()?;
         if let Some(standing) = &standing
-            && standing.body_set() != Some(set)
+            && standing.body_set() != Some(&set)
         {
             self.delete_all(keys).await?;
         }
@@ -239,20 +247,36 @@ impl Store {
     /// # Errors
     /// When the table cannot be read, or the event was erased since it was read.
     pub async fn body(&self, event: &Event, dialect: &str) -> Result<Option<Bytes>, StoreError> {
-        let set = match event.bodies.get(dialect) {
-            None => return Ok(None),
-            Some(Body::Here(body)) => return Ok(Some(body.clone())),
-            Some(Body::Apart(set)) => set,
-        };
-        let (pk, sk) = (partition(&event.tenant, &event.id), body_key(set, dialect));
-        let row = self.get(&*pk, &*sk).await?;
-        let row = row.unwrap_or_else(|| Row(Builder::new(pk, sk).build()));
-        expanded_body(row.bytes("b")?)
-            .map(Some)
-            .ok_or_else(|| row.missing("b"))
+        match event.bodies.get(dialect) {
+            None => Ok(None),
+            Some(body) => self.content(event, dialect, body).await.map(Some),
+        }
     }
 
-    /// Deletes the bodies of an event that have items of their own.
+    /// An event's metadata, read if need be; `None` without members, or once the event is erased.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or the event was erased since it was read.
+    pub async fn metadata(&self, event: &Event) -> Result<Option<Bytes>, StoreError> {
+        match &event.metadata {
+            None => Ok(None),
+            Some(metadata) => self.content(event, METADATA, metadata).await.map(Some),
+        }
+    }
+
+    /// A body of this dialect, or the metadata, wherever it stands.
+    async fn content(&self, event: &Event, name: &str, body: &Body) -> Result<Bytes, StoreError> {
+        let set = match body {
+            Body::Here(body) => return Ok(body.clone()),
+            Body::Apart(set) => set,
+        };
+        let (pk, sk) = (partition(&event.tenant, &event.id), body_key(set, name));
+        let row = self.get(&*pk, &*sk).await?;
+        let row = row.unwrap_or_else(|| Row(Builder::new(pk, sk).build()));
+        expanded_body(row.bytes("b")?).ok_or_else(|| row.missing("b"))
+    }
+
+    /// Deletes what of an event's bodies and metadata has items of its own.
     ///
     /// # Errors
     /// When the table cannot be read or written.
@@ -355,7 +379,7 @@ impl Store {
         });
         try_join_all(brief.map(async |mut row| {
             let pk = row.text("pk")?;
-            // Bodies apart, the names of the webhooks and the entry in the list go with it, or they would be out of reach.
+            // What stands apart, the names of the webhooks and the entry in the list go with it, or they would be out of reach.
             let mut keys = vec![(pk.clone(), "-".to_owned())];
             if let Some(call) = row.maybe_text("c") {
                 let call = Call {
@@ -536,58 +560,67 @@ impl Store {
     }
 }
 
-/// What the sort keys of bodies begin with that have items of their own.
+/// What the sort keys of bodies and metadata begin with that have items of their own.
 const BODIES: &str = "P#";
 
-fn body_key(set: &str, dialect: &str) -> String {
-    format!("{BODIES}{set}#{dialect}")
+/// What metadata are called where bodies are called by their dialects: no dialect is.
+const METADATA: &str = "";
+
+fn body_key(set: &str, name: &str) -> String {
+    format!("{BODIES}{set}#{name}")
 }
 
-/// An event's bodies as they are stored: in the row as many as [`ROW_BODIES_BYTES`] hold, the others apart.
-struct StoredBodies {
-    /// The row's attribute.
-    row: AttributeValue,
+/// An event's bodies and metadata as they are stored: in the row as many as [`ROW_BODIES_BYTES`] hold, the others apart.
+struct Stored {
+    /// The row's attribute of the bodies.
+    bodies: AttributeValue,
+    /// The row's attribute of the metadata.
+    metadata: Option<AttributeValue>,
     apart: Vec<(String, Vec<u8>)>,
     /// The name of the set of those apart, if there are any.
     set: Option<String>,
 }
 
-impl StoredBodies {
+impl Stored {
     fn of(event: &Event) -> Result<Self, StoreError> {
         let (mut row, mut apart) = (HashMap::with_capacity(event.bodies.len()), Vec::new());
         let mut room = ROW_BODIES_BYTES;
-        for (dialect, body) in &event.bodies {
+        for (name, body) in event.contents() {
             let Body::Here(body) = body else {
                 continue;
             };
             let body = codec::compress(body).map_err(unwritable)?;
             if let Some(left) = room.checked_sub(body.len()) {
                 room = left;
-                row.insert(dialect.clone(), AttributeValue::B(Blob::new(body)));
+                row.insert(name.to_owned(), AttributeValue::B(Blob::new(body)));
             } else {
-                apart.push((dialect.clone(), body));
+                apart.push((name.to_owned(), body));
             }
         }
         let mut set = None;
         if !apart.is_empty() {
-            let hash = apart.iter().fold(Sha256::new(), |hash, (dialect, body)| {
-                hash.chain_update(dialect)
-                    .chain_update([0])
-                    .chain_update(body)
+            let hash = apart.iter().fold(Sha256::new(), |hash, (name, body)| {
+                hash.chain_update(name).chain_update([0]).chain_update(body)
             });
-            let name = hex::encode(&hash.finalize()[..16]);
-            row.extend(
-                apart
-                    .iter()
-                    .map(|(dialect, _)| (dialect.clone(), text(&name))),
-            );
-            set = Some(name);
+            let hash = hex::encode(&hash.finalize()[..16]);
+            row.extend(apart.iter().map(|(name, _)| (name.clone(), text(&hash))));
+            set = Some(hash);
         }
         Ok(Self {
-            row: AttributeValue::M(row),
+            metadata: row.remove(METADATA),
+            bodies: AttributeValue::M(row),
             apart,
             set,
         })
+    }
+}
+
+/// What stands in the row, or the name of the set that it stands in.
+fn stored_body(stored: &AttributeValue) -> Option<Body> {
+    match stored {
+        AttributeValue::B(body) => expanded_body(body.as_ref()).map(Body::Here),
+        AttributeValue::S(set) => Some(Body::Apart(set.clone())),
+        _ => None,
     }
 }
 
@@ -596,7 +629,7 @@ fn expanded_body(stored: &[u8]) -> Option<Bytes> {
     Some(body.into())
 }
 
-fn event_item(event: &Event, bodies: AttributeValue, expiry: u64) -> Result<Item, StoreError> {
+fn event_item(event: &Event, stored: Stored, expiry: u64) -> Result<Item, StoreError> {
     let item = Builder::new(partition(&event.tenant, &event.id), "-")
         .text("y", &event.event_type)
         .number("ts", event.timestamp_ms)
@@ -604,7 +637,8 @@ fn event_item(event: &Event, bodies: AttributeValue, expiry: u64) -> Result<Item
         .bytes("h", event.content_hash.to_vec())
         .maybe("tp", event.trace.as_ref().map(|trace| text(trace.as_str())))
         .hops(event.hops)
-        .with("b", bodies)
+        .with("b", stored.bodies)
+        .maybe("md", stored.metadata)
         .maybe("why", event.reason.as_ref().map(json))
         .maybe("c", event.call.as_ref().map(|call| text(call.as_str())))
         .number("exp", expiry);
@@ -696,14 +730,14 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
     let mut bodies = BTreeMap::new();
     if let Some(AttributeValue::M(map)) = row.0.get("b") {
         for (dialect, body) in map {
-            let body = match body {
-                AttributeValue::B(body) => expanded_body(body.as_ref()).map(Body::Here),
-                AttributeValue::S(set) => Some(Body::Apart(set.clone())),
-                _ => None,
-            };
-            bodies.insert(dialect.clone(), body.ok_or_else(|| row.missing("b"))?);
+            let body = stored_body(body).ok_or_else(|| row.missing("b"))?;
+            bodies.insert(dialect.clone(), body);
         }
     }
+    let metadata = match row.0.get("md") {
+        Some(metadata) => Some(stored_body(metadata).ok_or_else(|| row.missing("md"))?),
+        None => None,
+    };
     let erased = match row.maybe_number("er") {
         Some(at_ms) => Some(Tombstone {
             at_ms,
@@ -730,6 +764,7 @@ fn read_event(mut row: Row) -> Result<Event, StoreError> {
             .and_then(|trace| TraceParent::parse(&trace).ok()),
         hops: row.hops(),
         bodies,
+        metadata,
         matches,
     })
 }

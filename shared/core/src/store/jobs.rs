@@ -113,7 +113,7 @@ impl Store {
             .table_name(&*self.table)
             .key("pk", text(events::partition(tenant, event)))
             .key("sk", text("-"))
-            .update_expression("SET er = :erased, ej = :job REMOVE b, h, tp")
+            .update_expression("SET er = :erased, ej = :job REMOVE b, h, md, tp")
             .condition_expression("a = :accepted AND attribute_not_exists(er) AND exp > :now")
             .expression_attribute_values(":now", self.now())
             .expression_attribute_values(":erased", number(self.clock.now_ms()))

@@ -21,7 +21,7 @@
 //! | revision of the deployment's definitions | `Y` / `-` | for ever | [`event_types`] |
 //! | event | `E#t#e` / `-` | retention | [`events`] |
 //! | events that one call accepted, in the tenant's list | `V#t#s` / `accepted#call` | retention | [`event_list`] |
-//! | body of an event that its row has no room for | `E#t#e` / `P#hash#dialect` | retention | [`events`] |
+//! | body or metadata of an event that its row has no room for | `E#t#e` / `P#hash#dialect` | retention | [`events`] |
 //! | match set | `E#t#e` / `S#hash#i` | retention | [`events`] |
 //! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending, `F#t#w` when failed, held, missed or `C#t#w` when cancelled, `gs` = `accepted#e` | retention | [`deliveries`] |
@@ -45,7 +45,7 @@
 //! what came of the attempt (`er` says when). Of a deleted tenant only its `Z` row, its jobs and its audit log stay.
 //!
 //! DynamoDB takes items up to 400 KB (of 1,024 bytes). By the bounds in [`limits`](crate::limits) the largest are an event with bodies that do not
-//! compress (its bodies 320 KB, its matches 33 KB at most, the names of dialects and sets), a match set (132 KB), an entry of the audit log
+//! compress (its bodies and metadata 320 KB, its matches 33 KB at most, the names of dialects and sets), a match set (132 KB), an entry of the audit log
 //! (4 KB for each of two dozen values), a webhook (events 26 KB, secrets 16 KB, log ids of a disabling 12 KB, the rest 22 KB), a definition
 //! of an event type (schema 32 KB, sample 16 KB, groups 13 KB) and a log entry (headers and body's beginning, 26 KB before they are compressed).
 //!

@@ -24,6 +24,7 @@ use std::{
 use futures_util::future::join_all;
 use rung_base::clock::{Clock, milliseconds, timestamp};
 use rung_dialect::{Dialect, Dialects, EventFacts};
+use rung_json::Json;
 
 pub use self::{
     check::body,
@@ -57,7 +58,7 @@ use crate::{
     store::{
         Store, StoreError,
         event_list::Call,
-        events::{Event, Match, Matches},
+        events::{Body, Event, Match, Matches},
     },
 };
 
@@ -258,6 +259,7 @@ impl Publisher {
             trace: new.trace,
             hops: new.hops,
             bodies: checked.bodies,
+            metadata: new.metadata.as_ref().and_then(kept),
             reason,
             call: Some(call.id.clone()),
             erased: None,
@@ -452,6 +454,14 @@ impl Publisher {
         });
         futures_util::future::try_join_all(placed).await.map(drop)
     }
+}
+
+/// Metadata as the event keeps them. Without members they are none, as in its content's hash.
+fn kept(metadata: &Json) -> Option<Body> {
+    let has_members = metadata.as_object().is_some_and(|it| !it.is_empty());
+    // What is serialized has string keys only.
+    let text = has_members.then(|| serde_json::to_vec(metadata).unwrap_or_default());
+    text.map(|text| Body::Here(text.into()))
 }
 
 fn accepted(event: &Event, deliveries: usize, duplicate: bool) -> Accepted {
