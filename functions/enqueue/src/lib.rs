@@ -103,6 +103,19 @@ async fn publish_one(
     limits: &mut Limits,
 ) -> Result<Published, ApiError> {
     let sender = state.sender(headers).await?;
+    let published = publish_one_of(state, &sender, request_id, headers, request, limits).await;
+    state.tell_limits(&sender, &published, limits).await;
+    published
+}
+
+async fn publish_one_of(
+    state: &Enqueue,
+    sender: &Sender,
+    request_id: &str,
+    headers: &HeaderMap,
+    request: Request,
+    limits: &mut Limits,
+) -> Result<Published, ApiError> {
     let hops = rung_api::hops(headers)?;
     let received = state
         .room
@@ -111,7 +124,7 @@ async fn publish_one(
     let body = rung_api::parse(&received.body, 1)?;
     let given = read_event(&body, "", rung_api::idempotency_key(headers)?)?;
     let name = sender.tenant_of(&given, "")?;
-    let tenant = state.tenant(&sender, name).await?;
+    let tenant = state.tenant(sender, name).await?;
     let by_key = given.event.id.is_none() && given.event.idempotency_key.is_some();
     let event = NewEvent {
         trace: trace(headers),
@@ -155,6 +168,19 @@ async fn publish_all(
     limits: &mut Limits,
 ) -> Result<Vec<Result<Published, ApiError>>, ApiError> {
     let sender = state.sender(headers).await?;
+    let published = publish_all_of(state, &sender, request_id, headers, request, limits).await;
+    state.tell_limits(&sender, &published, limits).await;
+    published
+}
+
+async fn publish_all_of(
+    state: &Enqueue,
+    sender: &Sender,
+    request_id: &str,
+    headers: &HeaderMap,
+    request: Request,
+    limits: &mut Limits,
+) -> Result<Vec<Result<Published, ApiError>>, ApiError> {
     let hops = rung_api::hops(headers)?;
     let received = state
         .room
@@ -176,7 +202,7 @@ async fn publish_all(
         has_key: keyed.is_some(),
         is_batch: true,
     };
-    let published = publish_each(state, &sender, batch.events, &call, limits).await;
+    let published = publish_each(state, sender, batch.events, &call, limits).await;
     // What was refused did nothing, and its key is free for the corrected batch.
     if let Some(keyed) = &keyed
         && is_refused(&published)
@@ -359,6 +385,23 @@ impl Enqueue {
         match caller {
             Some(caller) => Ok(Sender::Tenant(Box::new(caller))),
             None => Sender::operator(),
+        }
+    }
+
+    /// Tells the limits that hold for a sender whose request was refused before they were looked at.
+    async fn tell_limits<T>(
+        &self,
+        sender: &Sender,
+        published: &Result<T, ApiError>,
+        limits: &mut Limits,
+    ) {
+        let is_refusal = |error: &ApiError| error.code.status().is_client_error();
+        if let Sender::Tenant(caller) = sender
+            && published.as_ref().is_err_and(is_refusal)
+            && limits.is_empty()
+        {
+            let key = caller.own_key();
+            self.meter.note(&caller.tenant, key, limits).await;
         }
     }
 

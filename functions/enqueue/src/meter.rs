@@ -60,12 +60,24 @@ struct Asked<'a> {
     events: u64,
 }
 
+impl<'a> Asked<'a> {
+    /// The hour's limit of its key, and the month's quota of its tenant's plan.
+    fn quotas(&self) -> (Option<(&'a ApiKey, u64)>, Option<u64>) {
+        let plan = self.dialect.limits(self.tenant.plan.as_deref());
+        let of_hour = |key: &ApiKey| key.events_per_hour.or(plan.events_per_hour);
+        let of_key = self.key.and_then(|key| Some((key, of_hour(key)?)));
+        (of_key, plan.events_per_month)
+    }
+}
+
 /// What this function took of a counter.
 #[derive(Default)]
 struct Share {
     left: u64,
-    /// What all took together, when this function last did.
+    /// What all took together, when this function last did or asked.
     used: u64,
+    /// Whether it has asked.
+    is_asked: bool,
     /// What was admitted and is not in the counter yet.
     uncounted: u64,
     /// The least that was refused, and the limit at which it was: a counter never goes back, so no more fits either.
@@ -144,6 +156,10 @@ impl Limits {
         response
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn note(&mut self, name: &'static str, quota: u64, used: u64, window: &Window, now_ms: u64) {
         self.0.push(Limit {
             name,
@@ -179,7 +195,6 @@ impl Meter {
         limits: &mut Limits,
     ) -> Result<(), ApiError> {
         let dialect = self.api.dialect(&tenant.dialect)?;
-        let plan = dialect.limits(tenant.plan.as_deref());
         let asked = Asked {
             tenant,
             dialect,
@@ -187,8 +202,7 @@ impl Meter {
             hops,
             events: events as u64,
         };
-        let of_key = key.and_then(|key| Some((key, key.events_per_hour.or(plan.events_per_hour)?)));
-        let of_plan = plan.events_per_month;
+        let (of_key, of_plan) = asked.quotas();
         if let Some(limit) = self.api.events_per_second
             && let Err(refused) = self.admit_by_rate(asked, limit, limits).await
         {
@@ -206,6 +220,36 @@ impl Meter {
             self.admit_by_plan(asked, quota, limits).await?;
         }
         Ok(())
+    }
+
+    /// Notes the limits that hold for a request which is refused before it was asked of any: it takes nothing of them.
+    pub(crate) async fn note(&self, tenant: &Tenant, key: Option<&ApiKey>, limits: &mut Limits) {
+        let Ok(dialect) = self.api.dialect(&tenant.dialect) else {
+            return;
+        };
+        let asked = Asked {
+            tenant,
+            dialect,
+            key,
+            hops: Hops::NONE,
+            events: 0,
+        };
+        let (of_key, of_plan) = asked.quotas();
+        if let Some(limit) = self.api.events_per_second {
+            self.note_rate(asked, limit, limits);
+        }
+        self.note_key(asked, of_key, limits).await;
+        self.note_plan(asked, of_plan, limits).await;
+    }
+
+    /// Notes the tenant's limit per second, as far as this function knows what is used of it: a second is too short to ask the table.
+    fn note_rate(&self, asked: Asked<'_>, limit: u64, limits: &mut Limits) {
+        let now_ms = self.api.clock.wall_ms();
+        let window = Window::second(now_ms);
+        let name = format!("{}#{}", asked.tenant.id, window.name);
+        let known = |share: &Share| share.used() + share.uncounted;
+        let used = self.shares().get(&name).map_or(0, known);
+        limits.note("tenant-second", limit, used, &window, now_ms);
     }
 
     /// Notes the limit of a key's hour for a request that is refused already: it takes nothing of it.
@@ -239,7 +283,8 @@ impl Meter {
     async fn used(&self, asked: Asked<'_>, counter: &str) -> Option<u64> {
         let tenant = &asked.tenant.id;
         let name = format!("{tenant}#{counter}");
-        let known = |share: &Share| (share.used > 0).then(|| share.used());
+        let is_known = |share: &Share| share.used > 0 || share.is_asked;
+        let known = |share: &Share| is_known(share).then(|| share.used());
         if let Some(used) = self.shares().get(&name).and_then(known) {
             return Some(used);
         }
@@ -247,6 +292,7 @@ impl Meter {
         let mut shares = self.shares();
         let share = shares.entry(name).or_default();
         share.used = share.used.max(used);
+        share.is_asked = true;
         Some(share.used())
     }
 

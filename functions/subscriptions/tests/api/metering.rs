@@ -170,6 +170,58 @@ async fn an_answer_tells_the_limits_that_hold() {
     assert_eq!(policy, "\"plan-month\";q=20;w=2678400");
 }
 
+/// It takes nothing of them, either.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_before_it_is_counted_tells_the_limits_too() {
+    let mut world = World::still().await;
+    world.limit_rate(200);
+    world.tenant("acme", "metered", "pro").await;
+    let request = json!({"scopes": ["publish"], "events_per_hour": 5});
+    let key = world.key("acme", request).await;
+    let event = json!({"type": "user.streak.achieved", "data": {"streak_days": 7}});
+    let large = json!({"type": "a", "data": {"text": "x".repeat(300_000)}}).to_string();
+    let none = json!({"data": {}}).to_string();
+    let looping = key.carrying(&["3"]);
+    for used in 0..2 {
+        for (caller, path, body, status, code) in [
+            (&key, "/v1/events", &*large, 413, "payload_too_large"),
+            (&key, "/v1/events", &*none, 422, "invalid_request"),
+            (&key, "/v1/events", "{", 400, "invalid_json"),
+            (&looping, "/v1/events", &*none, 422, "loop_detected"),
+            (&key, "/v1/events/batch", &*none, 422, "invalid_request"),
+            (&looping, "/v1/events/batch", &*none, 422, "loop_detected"),
+        ] {
+            let refused = world.send_text(caller, "POST", path, body).await;
+            refused.assert_error(status, code);
+            let header = |name: &str| {
+                let value = refused.headers.get(name);
+                value.map_or("", |value| value.to_str().unwrap())
+            };
+            assert_eq!(
+                header("ratelimit-policy"),
+                "\"tenant-second\";q=200;w=1, \"key-hour\";q=5;w=3600, \"plan-month\";q=20;w=2678400",
+                "{path} {code}"
+            );
+            let left = header("ratelimit").split(", ");
+            let left: Vec<_> = left.map(|it| it.split(";t=").next().unwrap()).collect();
+            let expected = [
+                format!("\"tenant-second\";r={}", 200 - used),
+                format!("\"key-hour\";r={}", 5 - used),
+                format!("\"plan-month\";r={}", 20 - used),
+            ];
+            assert_eq!(left, expected, "{path} {code}");
+        }
+        let published = world.send(&key, "POST", "/v1/events", event.clone()).await;
+        published.data(202);
+    }
+    // Who is nobody's has no limits.
+    let nobody = world
+        .send_text(&As::nobody(), "POST", "/v1/events", &none)
+        .await;
+    nobody.assert_error(401, "unauthorized");
+    assert!(!nobody.headers.contains_key("ratelimit"));
+}
+
 /// Of several tenants' limits none is the request's.
 #[tokio::test(start_paused = true)]
 async fn a_batch_of_one_tenant_tells_its_limits_whoever_names_it() {
