@@ -401,7 +401,10 @@ pub(crate) async fn put(
         if says_the_same || store.put_event_type(owner, &definition, &record).await? {
             let response = one(status, &view);
             if status == StatusCode::CREATED {
-                return Ok(located(response, &format!("/v1/event-types/{name}")));
+                let dialect = query.get("dialect").and_then(Json::as_str);
+                let dialect = dialect.map(|dialect| format!("?dialect={dialect}"));
+                let path = format!("/v1/event-types/{name}{}", dialect.unwrap_or_default());
+                return Ok(located(response, &path));
             }
             return Ok(response);
         }

@@ -720,6 +720,13 @@ async fn a_definition_that_cannot_be_used_is_refused_by_its_place() {
         refused.assert_error(422, code);
         assert_eq!(refused.fields(), [field], "{path}");
     }
+    // Where it is then, in the dialect that was named.
+    for path in ["/v1/event-types/x.y?dialect=odin", "/v1/event-types/x.y"] {
+        let defined = world.send(&As::operator(), "PUT", path, json!({})).await;
+        defined.data(201);
+        assert_eq!(defined.headers["location"], path);
+        world.get(&As::operator(), path).await.data(200);
+    }
     let unknown = "/v1/event-types/x?dialect=nope";
     let refused = world.send(&As::operator(), "PUT", unknown, json!({})).await;
     refused.assert_error(422, "invalid_request");
