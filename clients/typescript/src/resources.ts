@@ -116,6 +116,10 @@ export class PortalLinks extends Resource {
     return new Pages(this.http, path`/v1/tenants/${tenant}/portal-links`, "portal_links", query);
   }
 
+  async get(tenant: string, id: string, options?: CallOptions): Promise<t.PortalLink> {
+    return this.http.one<t.PortalLink>("portal_link", "GET", path`/v1/tenants/${tenant}/portal-links/${id}`, options);
+  }
+
   async delete(tenant: string, id: string, options?: CallOptions): Promise<Deleted> {
     return this.http.one<Deleted>("portal_link", "DELETE", path`/v1/tenants/${tenant}/portal-links/${id}`, options);
   }

@@ -249,6 +249,7 @@ fn of_tenants_and_keys<C: Calls<Management>>(routes: C) -> C {
         .get(LINKS, portal_links::list, docs::list_portal_links)
         .post(LINKS, portal_links::create, docs::create_portal_link)
         .delete(LINKS, portal_links::delete_all, docs::delete_portal_links)
+        .get(LINK, portal_links::get, docs::get_portal_link)
         .delete(LINK, portal_links::delete, docs::delete_portal_link)
         .get("/v1/keys", keys::operators::list, docs::list_operator_keys)
         .post(

@@ -6,7 +6,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use rung_api::{
-    Api, ApiError, Code, Fields, Query, answer,
+    Api, ApiError, Code, Fields, NoQuery, Query, answer,
     limits::{NAME_CHARS, PORTAL_LINK_DEFAULT_MS, PORTAL_LINK_MAX_MS, URL_CHARS},
     read,
 };
@@ -326,6 +326,26 @@ fn is_open(api: &Api, link: &ApiKey, tenant: &Tenant) -> bool {
             .is_some_and(|expires_ms| expires_ms > now_ms)
 }
 
+/// A tenant's link of this id that still opens something.
+async fn open(api: &Api, tenant: &Tenant, id: &KeyId) -> Result<ApiKey, ApiError> {
+    let owner = KeyOwner::Tenant(tenant.id.clone());
+    let link = api.store.portal_link(&owner, id).await?;
+    let link = link.filter(|link| is_open(api, link, tenant));
+    link.ok_or_else(|| ApiError::not_found("portal link", id.as_str()))
+}
+
+pub(crate) async fn get(
+    State(state): State<Management>,
+    headers: HeaderMap,
+    Path((tenant, id)): Path<(TenantName, KeyId)>,
+    _: NoQuery,
+) -> Result<Response, ApiError> {
+    let (_, tenant) = named(&state, &headers, Scope::Read, &tenant).await?;
+    let link = open(&state.api, &tenant, &id).await?;
+    let view = PortalLinkView::of(&link, None);
+    Ok(answer(StatusCode::OK, json!({ "portal_link": view })))
+}
+
 pub(crate) async fn delete(
     State(state): State<Management>,
     headers: HeaderMap,
@@ -338,9 +358,7 @@ pub(crate) async fn delete(
     let owner = KeyOwner::Tenant(tenant.id.clone());
     let mut tries = Tries::to_change("portal link");
     loop {
-        let link = api.store.portal_link(&owner, &id).await?;
-        let link = link.filter(|link| is_open(api, link, &tenant));
-        let link = link.ok_or_else(|| ApiError::not_found("portal link", id.as_str()))?;
+        let link = open(api, &tenant, &id).await?;
         let record = record(&origin, Action::PortalLinkDeleted, &link);
         let deleted = api.store.delete_api_key(&link, None, &record).await;
         // Whatever came of it: an answer that is lost may have been a success.

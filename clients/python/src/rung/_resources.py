@@ -192,6 +192,9 @@ class PortalLinks(_Resource):
     def list(self, tenant: str, /, **query: Unpack[t.ListPortalLinksQuery]) -> Pages[t.PortalLink]:
         return Pages(self._http, path("/v1/tenants/{}/portal-links", tenant), "portal_links", query)
 
+    def get(self, tenant: str, id: str) -> t.PortalLink:
+        return cast(t.PortalLink, self._one("portal_link", "GET", path("/v1/tenants/{}/portal-links/{}", tenant, id)))
+
     def delete(self, tenant: str, id: str) -> Deleted:
         return cast(Deleted, self._one("portal_link", "DELETE", path("/v1/tenants/{}/portal-links/{}", tenant, id)))
 

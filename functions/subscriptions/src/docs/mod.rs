@@ -42,7 +42,8 @@ pub(crate) use self::{
     },
     logs::{get_log, list_all_logs, list_logs, retry_log},
     portal_links::{
-        create_portal_link, delete_portal_link, delete_portal_links, list_portal_links,
+        create_portal_link, delete_portal_link, delete_portal_links, get_portal_link,
+        list_portal_links,
     },
     recover::{recover, recover_all},
     stats::{stats, webhook_stats},

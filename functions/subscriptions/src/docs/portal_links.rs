@@ -82,6 +82,19 @@ pub(crate) fn list_portal_links(schemas: &mut Schemas) -> Operation {
         .lists("portal_links", link, example())
 }
 
+pub(crate) fn get_portal_link(schemas: &mut Schemas) -> Operation {
+    let link = schemas.subschema_for::<PortalLinkView<'_>>();
+    let who = Who::Operator(Scope::Read);
+    Operation::new(who, "getPortalLink", "Read a portal link.")
+        .describe("Without its token. One that has ended is not found.")
+        .answers(
+            StatusCode::OK,
+            "The link.",
+            [("portal_link", link)],
+            json!({ "portal_link": example() }),
+        )
+}
+
 pub(crate) fn delete_portal_link(_: &mut Schemas) -> Operation {
     let who = Who::Operator(Scope::Admin);
     let operation = Operation::new(who, "deletePortalLink", "End a portal link.")

@@ -60,6 +60,11 @@ const CALLS: &[(&str, &str, Asks)] = &[
     ("GET", "/v1/tenants/{tenant}/keys", Never),
     ("GET", "/v1/tenants/{tenant}/keys/{key}", Never),
     ("GET", "/v1/tenants/{tenant}/portal-links", Never),
+    (
+        "GET",
+        "/v1/tenants/{tenant}/portal-links/{portal_link}",
+        Never,
+    ),
     ("GET", "/v1/webhooks", Of("view")),
     ("GET", "/v1/webhooks/{webhook}", Of("view")),
     ("GET", "/v1/webhooks/{webhook}/deliveries", Of("view")),
@@ -407,6 +412,11 @@ async fn a_link_is_answered_once_and_listed_without_its_token() {
         (&Value::Null, &Value::Null)
     );
     assert_eq!(links[0]["actor"], asked["actor"]);
+    for (link, id) in links.iter().zip([&full["id"], &link["id"]]) {
+        let one = format!("{LINKS}/{}", id.as_str().unwrap());
+        let one = world.get(&As::operator(), &one).await;
+        assert_eq!(one.data(200)["portal_link"], *link);
+    }
     let first = world
         .get(&As::operator(), &format!("{LINKS}?limit=1"))
         .await;
@@ -479,10 +489,10 @@ async fn a_link_is_refused_by_its_fields() {
         refused.assert_error(404, "not_found");
     }
     let absent = format!("{LINKS}/plink_1");
-    let refused = world
-        .send_text(&As::operator(), "DELETE", &absent, "")
-        .await;
-    refused.assert_error(404, "not_found");
+    for method in ["GET", "DELETE"] {
+        let refused = world.send_text(&As::operator(), method, &absent, "").await;
+        refused.assert_error(404, "not_found");
+    }
     let refused = world.send(&owner, "POST", LINKS, json!({})).await;
     refused.assert_error(403, "forbidden");
     let listed = world.get(&As::operator(), LINKS).await;
