@@ -92,8 +92,9 @@ pub const QUERY_PARAMETERS: usize = 32;
 pub const PAGE_DEFAULT: usize = 50;
 /// How long requests with a wrong key are counted together, in milliseconds.
 pub const WRONG_KEYS_WINDOW_MS: u64 = 60_000;
-/// Requests with a wrong key that one address may make in that time; those beyond it are refused with 429.
-pub const WRONG_KEYS: u32 = 60;
+/// Requests with a wrong key that one address may make in that time; those beyond it are refused with 429. As many as a scan of all
+/// operations makes: no key is guessed by them, since those that Rung makes have 256 bits.
+pub const WRONG_KEYS: u32 = 600;
 /// How long the last use of an API key that is written down may lie behind the last one, in milliseconds.
 pub const KEY_USE_NOTED_MS: u64 = 3_600_000;
 /// Longest name of a client (`User-Agent`) in an entry of the audit log, in characters.

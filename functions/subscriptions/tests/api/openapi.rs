@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use rung_api::limits::WRONG_KEYS;
 use rung_local::app::openapi;
 use serde_json::{Value, json};
 
@@ -60,6 +61,13 @@ pub(crate) fn written_out() -> Value {
         }
     }
     document
+}
+
+/// Whoever tries each call with wrong keys of several kinds, as scanners and the operator's own tests do, is told which calls take them.
+#[test]
+fn a_scan_of_every_operation_stays_below_the_limit_of_wrong_keys() {
+    let wrong_keys = 5 * operations(&openapi()).len();
+    assert!(wrong_keys <= WRONG_KEYS as usize, "{wrong_keys}");
 }
 
 /// Each operation, with its path and method.
