@@ -217,7 +217,7 @@ fn read_only() -> Value {
 
 pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
     let old_secrets = json!({
-        "description": "What was replaced and signs on, oldest first.",
+        "description": "What was replaced and signs on, oldest first [default: none, or with neither this nor `secret` as it was].",
         "type": ["array", "null"],
         "items": schemas.subschema_for::<OldSecretView<'_>>(),
     });

@@ -429,7 +429,8 @@ fn read_replacement(
             };
             webhook.set_rate_limit(new.rate_limit, now_ms);
             if is_given {
-                webhook.replace_secret(new.secret);
+                webhook.secret = new.secret;
+                webhook.old_secrets.clear();
             }
             webhook
         }

@@ -295,8 +295,13 @@ async fn bringing_a_webhook_along_again_sets_its_secret_and_a_change_leaves_it()
     let changed = world.send(&operator, "PATCH", path, change).await;
     let rotating = changed.data(200)["webhook"]["old_secret_expires_at"].clone();
     assert!(rotating.is_string());
+    let without = put(import(json!({"secret": null}))).await;
+    let without = &without.data(200)["webhook"];
+    assert_eq!(without["old_secret_expires_at"], rotating);
     let same = put(import(json!({"secret": B}))).await;
-    assert_eq!(same.data(200)["webhook"]["old_secret_expires_at"], rotating);
+    let same = &same.data(200)["webhook"];
+    assert_eq!(same["old_secret_expires_at"], Value::Null);
+    rotate(&world, &operator, "wh-7", json!({})).await.data(200);
     let other = put(import(json!({}))).await;
     let other = &other.data(200)["webhook"];
     assert_eq!(

@@ -418,6 +418,22 @@ async fn a_webhook_is_imported_whole_under_its_id() {
     assert_eq!(made["old_secret_expires_at"], "2025-10-10T00:00:00.000Z");
     let secrets = world.get(&operator, &format!("{path}/secret")).await;
     assert_eq!(secrets.data(200)["old_secrets"][0]["secret"], "before");
+    // Whoever brings no secret keeps those that are there; whoever brings one brings all.
+    let old_secrets = async |without: &[&str]| {
+        let mut import = import.clone();
+        for name in without {
+            import.as_object_mut().unwrap().remove(*name);
+        }
+        let replaced = world.send(&operator, "PUT", path, import).await;
+        replaced.data(200);
+        let secrets = world.get(&operator, &format!("{path}/secret")).await;
+        let secrets = secrets.data(200);
+        assert_eq!(secrets["secret"], "now");
+        secrets["old_secrets"].as_array().unwrap().len()
+    };
+    assert_eq!(old_secrets(&["secret", "old_secrets"]).await, 1);
+    assert_eq!(old_secrets(&["old_secrets"]).await, 0);
+    assert_eq!(old_secrets(&["secret"]).await, 1);
     let there = world.send(&only_new, "PUT", path, import.clone()).await;
     there.assert_error(412, "precondition_failed");
     assert_eq!(there.fields(), ["If-None-Match"]);

@@ -103,14 +103,6 @@ impl Webhook {
         self.secret = secret;
         Ok(())
     }
-
-    /// Puts `secret` in force alone.
-    pub fn replace_secret(&mut self, secret: Secret) {
-        if secret != self.secret {
-            self.secret = secret;
-            self.old_secrets.clear();
-        }
-    }
 }
 
 #[cfg(test)]
