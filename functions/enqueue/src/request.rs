@@ -11,7 +11,7 @@ use rung_core::{
     flow::accept::NewEvent,
 };
 use rung_dialect::{
-    is_reserved_type,
+    is_event_type, is_reserved_type,
     limits::{EVENT_TYPE_CHARS, ID_CHARS},
 };
 use rung_json::{Json, limits::REQUEST_BYTES};
@@ -111,10 +111,7 @@ fn metadata(value: &Json) -> Result<&Json, String> {
 
 /// A well-formed type; whether the tenant's dialect has it is seen later.
 fn event_type(value: &Json) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
-    let text = value
-        .as_str()
-        .filter(|text| (1..=EVENT_TYPE_CHARS).contains(&text.len()) && text.bytes().all(allowed));
+    let text = value.as_str().filter(|text| is_event_type(text));
     text.map(str::to_owned).ok_or_else(|| {
         format!("must be a string of 1 to {EVENT_TYPE_CHARS} characters from A-Z, a-z, 0-9, `_`, `.`, `-` and `/`, with no segment that is empty, `.` or `..`")
     })

@@ -296,6 +296,19 @@ async fn what_cannot_be_published_is_refused_by_its_field() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_malformed_type_is_refused_as_such_where_any_type_is_known() {
+    let (world, tenant) = world("standard").await;
+    for malformed in ["a//b", "a/", "/a", "a/./b", "a/../b", "..", "a b", ""] {
+        let event = json!({"type": malformed, "data": {}});
+        let refused = world.send(&tenant, "POST", "/v1/events", event).await;
+        refused.assert_error(422, "invalid_request");
+        assert_eq!(refused.fields(), ["type"], "{malformed}");
+    }
+    let event = json!({"type": "a../.b", "data": {}});
+    publish(&world, &tenant, event).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_event_of_a_batch_has_its_own_result_in_order() {
     let (world, tenant) = world("odin").await;
     world.webhook(&tenant).await;
