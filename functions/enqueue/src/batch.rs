@@ -73,9 +73,10 @@ fn read_sound_events(
     let mut sound = text.to_vec();
     for (index, event) in texts.events.iter().enumerate() {
         let event = event.get();
-        let Err(mut fault) = Json::parse(event.as_bytes(), JSON_DEPTH + 1) else {
+        let Err(fault) = Json::parse(event.as_bytes(), JSON_DEPTH + 1) else {
             continue;
         };
+        let mut fault = fault.within(1);
         let start = event.as_ptr().addr() - text.as_ptr().addr();
         fault.offset += start;
         fault.path.enter_index(index);

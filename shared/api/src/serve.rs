@@ -343,7 +343,7 @@ async fn read_bytes(body: Body, most: usize) -> Result<Bytes, ApiError> {
 /// # Errors
 /// 400 for what is not JSON, 422 for JSON that not every receiver would read alike.
 pub fn parse(bytes: &[u8], within: usize) -> Result<Json, ApiError> {
-    Ok(Json::parse(bytes, JSON_DEPTH + within)?)
+    Json::parse(bytes, JSON_DEPTH + within).map_err(|fault| fault.within(within).into())
 }
 
 impl From<ParseError> for ApiError {

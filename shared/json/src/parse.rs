@@ -19,6 +19,17 @@ pub struct ParseError {
     pub path: JsonPath,
 }
 
+impl ParseError {
+    /// The same of a text in which what may be so deep stands within so many levels: they are not in the limit that is told.
+    #[must_use]
+    pub fn within(mut self, levels: usize) -> Self {
+        if let ParseErrorKind::TooDeep { limit } = &mut self.kind {
+            *limit = limit.saturating_sub(levels);
+        }
+        self
+    }
+}
+
 /// What is wrong with a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseErrorKind {

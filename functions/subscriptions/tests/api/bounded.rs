@@ -275,6 +275,18 @@ async fn what_is_accepted_can_be_read_again_however_deep_it_is() {
                 "{field} {levels}: {}",
                 answered.body
             );
+            if status == 422 {
+                let deeper = "nested deeper than 100 levels at byte";
+                let problem = &answered.body["error"]["details"][0]["problem"];
+                assert!(problem.as_str().unwrap().starts_with(deeper), "{problem}");
+                let batch = format!(r#"{{"events":[{event}]}}"#);
+                let batch = world.send_text(&tenant, "POST", "/v1/events/batch", &batch);
+                let batch = batch.await;
+                assert_eq!(batch.status, 422);
+                let result = &batch.body["data"]["results"][0];
+                let problem = &result["error"]["details"][0]["problem"];
+                assert!(problem.as_str().unwrap().starts_with(deeper), "{problem}");
+            }
             if status == 202 {
                 let id = answered.data(202)["event"]["id"].as_str().unwrap();
                 let path = format!("/v1/events/{id}");
