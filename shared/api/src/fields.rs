@@ -252,6 +252,8 @@ impl<'a> Fields<'a> {
 
 /// Readers for [`Fields`].
 pub mod read {
+    use std::borrow::Cow;
+
     use jiff::Timestamp;
 
     use rung_base::clock::milliseconds;
@@ -296,17 +298,28 @@ pub mod read {
         time(value).map(milliseconds)
     }
 
-    /// A time, to the nanosecond.
+    /// A time, to the nanosecond; what is finer is cut off.
     ///
     /// # Errors
     /// When it is not an RFC 3339 time with an offset, or lies before 1970 or after 9999-12-30.
     pub fn time(value: &Json) -> Result<Timestamp, String> {
         let text = value.as_str().filter(|text| is_rfc3339(text));
-        let time = text.and_then(|text| text.parse::<Timestamp>().ok());
+        let time = text.and_then(|text| to_nanoseconds(text).parse::<Timestamp>().ok());
         time.filter(|time| *time >= Timestamp::UNIX_EPOCH).ok_or_else(|| {
             "must be an RFC 3339 time from 1970 to 9999-12-30 with an offset, such as 2026-01-31T12:00:00Z"
                 .to_owned()
         })
+    }
+
+    /// The text of a time of [that form](is_rfc3339) with nine digits of a second's fraction at most: the parser takes no more.
+    fn to_nanoseconds(text: &str) -> Cow<'_, str> {
+        match text.split_at_checked("0000-00-00T00:00:00.000000000".len()) {
+            Some((time, rest)) if time[20..].bytes().all(|byte| byte.is_ascii_digit()) => {
+                let offset = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                Cow::Owned(format!("{time}{offset}"))
+            }
+            _ => Cow::Borrowed(text),
+        }
     }
 
     /// Whether a text has the form of RFC 3339, section 5.6; the parser of times also knows other forms. Whether there is such
@@ -463,12 +476,23 @@ mod tests {
             ("2024-12-14t15:29:18z", 1_734_190_158_000),
             ("2024-12-14T15:29:18.821Z", 1_734_190_158_821),
             ("2024-12-14T15:29:18.821999999Z", 1_734_190_158_821),
+            ("2024-12-14T15:29:18.8219999999Z", 1_734_190_158_821),
+            (
+                "2024-12-14T20:59:18.82199999999999999999+05:30",
+                1_734_190_158_821,
+            ),
+            ("2024-12-14T20:59:18.8219+05:30", 1_734_190_158_821),
             ("2024-12-14T20:59:18+05:30", 1_734_190_158_000),
             ("2024-12-14T07:29:18.5-08:00", 1_734_190_158_500),
             ("9999-12-30T22:00:00Z", 253_402_207_200_000),
         ] {
             assert_eq!(read(text), Some(ms), "{text}");
         }
+        let precise = |text: &str| read::time(&Json::String(text.to_owned())).unwrap();
+        assert_eq!(
+            precise("2024-12-14T15:29:18.1234567899Z"),
+            precise("2024-12-14T15:29:18.123456789Z"),
+        );
         for text in [
             "",
             "yesterday",
@@ -481,6 +505,8 @@ mod tests {
             "2024-12-14T152918Z",
             "2024-12-14T15:29:18,5Z",
             "2024-12-14T15:29:18.Z",
+            "2024-12-14T15:29:18.1234567890",
+            "2024-12-14T15:29:18.1234567890+05:30:00",
             "2024-12-14T15:29:18+05",
             "2024-12-14T15:29:18+0530",
             "2024-12-14T15:29:18+24:00",
