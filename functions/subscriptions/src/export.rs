@@ -461,23 +461,27 @@ fn write_types<'d>(
 /// A tenant's key. Of the key itself nothing is known but its hash.
 #[derive(Serialize)]
 struct KeyLine<'a> {
+    id: &'a str,
     tenant_id: &'a str,
     name: Option<&'a str>,
     scopes: &'a [Scope],
     events_per_hour: Option<u64>,
     expires_at: Option<Time>,
     key_sha256: String,
+    created_at: Time,
 }
 
 impl<'a> KeyLine<'a> {
     fn of(tenant: &'a TenantId, key: &'a ApiKey) -> Self {
         Self {
+            id: key.id.as_str(),
             tenant_id: tenant.name(),
             name: key.name.as_deref(),
             scopes: &key.scopes,
             events_per_hour: key.events_per_hour,
             expires_at: key.expires_ms.map(Time::at_ms),
             key_sha256: key.hash.to_hex(),
+            created_at: Time::at_ms(key.created_ms),
         }
     }
 }

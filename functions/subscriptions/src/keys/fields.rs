@@ -3,7 +3,7 @@
 use rung_api::{Fields, Patch, limits::NAME_CHARS, read};
 use rung_core::domain::{
     id::KeyId,
-    tenant::{ApiKey, KeyHash, KeyOwner, Scope, remind_ms},
+    tenant::{ApiKey, FIRST_KEY, KeyHash, KeyOwner, Scope, remind_ms},
 };
 use rung_json::Json;
 
@@ -17,6 +17,10 @@ pub(super) struct New {
     expires_ms: Option<u64>,
     /// That of a key which is brought along.
     pub(super) hash: Option<KeyHash>,
+    /// The id that it had, if it is told.
+    pub(super) id: Option<KeyId>,
+    /// When it was made, if that is told.
+    pub(super) created_ms: Option<u64>,
 }
 
 impl New {
@@ -27,6 +31,8 @@ impl New {
             events_per_hour: None,
             expires_ms: fields.optional("expires_at", future(now_ms)),
             hash: None,
+            id: None,
+            created_ms: None,
         }
     }
 
@@ -38,7 +44,11 @@ impl New {
     /// A tenant's key that is brought along, known by its hash alone.
     pub(super) fn brought(fields: &mut Fields<'_>, now_ms: u64) -> Self {
         let hash = fields.required("key_sha256", |value| sha256(value).map(Some));
-        Self::with_hash(fields, hash, now_ms)
+        Self {
+            id: fields.optional("id", brought_id),
+            created_ms: fields.optional("created_at", read::time_ms),
+            ..Self::with_hash(fields, hash, now_ms)
+        }
     }
 
     fn with_hash(fields: &mut Fields<'_>, hash: Option<KeyHash>, now_ms: u64) -> Self {
@@ -48,6 +58,8 @@ impl New {
             events_per_hour: fields.optional("events_per_hour", events_per_hour),
             expires_ms: fields.optional("expires_at", future(now_ms)),
             hash,
+            id: None,
+            created_ms: None,
         }
     }
 
@@ -64,10 +76,11 @@ impl New {
         }
     }
 
-    pub(super) fn key(&self, id: KeyId, owner: KeyOwner, hash: KeyHash, created_ms: u64) -> ApiKey {
+    /// The key; `id` and `now_ms` serve unless others were told.
+    pub(super) fn key(&self, id: KeyId, owner: KeyOwner, hash: KeyHash, now_ms: u64) -> ApiKey {
         let tells_tenant = owner.tenant().is_some();
         ApiKey {
-            id,
+            id: self.id.clone().unwrap_or(id),
             owner,
             portal: None,
             hash,
@@ -78,7 +91,7 @@ impl New {
             remind_ms: self.expires_ms.filter(|_| tells_tenant).map(remind_ms),
             used_ms: None,
             revision: 0,
-            created_ms,
+            created_ms: self.created_ms.unwrap_or(now_ms),
         }
     }
 }
@@ -167,6 +180,15 @@ fn one_of(allowed: &[Scope]) -> String {
         .map(|scope| format!("`{}`", scope.as_str()))
         .collect();
     format!("must be a list of one or more of {}", names.join(", "))
+}
+
+/// Reads the id of a key that is brought along. The first key's has a meaning of its own.
+fn brought_id(value: &Json) -> Result<KeyId, String> {
+    let id = read::id(KeyId::parse)(value)?;
+    match id.as_str() {
+        FIRST_KEY => Err(format!("may not be `{FIRST_KEY}`; omit it for a new one")),
+        _ => Ok(id),
+    }
 }
 
 fn sha256(value: &Json) -> Result<KeyHash, String> {

@@ -61,6 +61,15 @@ pub(crate) async fn put(
     let body = rung_api::body(request, REQUEST_BYTES, 1).await?;
     let new = read_body(&body, |fields| New::brought(fields, now_ms))?;
     let hash = new.hash.ok_or(Code::Internal)?;
+    if let Some(id) = &new.id {
+        // Two imports at once could each bring another key under one id, as no export does: then the calls about that id are about
+        // one of the two after the other.
+        let named = state.api.store.api_key_called(&owner, id).await?;
+        if named.is_some_and(|named| named.hash != hash) {
+            let problem = "is that of another key of the tenant; omit it for a new one";
+            return Err(ApiError::of_field(Code::IdTaken, "id", problem));
+        }
+    }
     let once = Once::default();
     let made = super::create(state, &origin, owner.clone(), &once, &new).await;
     let taken = match made {

@@ -204,6 +204,11 @@ async fn an_import_of_an_export_is_the_same_deployment() {
     let counted = |kind| kinds(&lines).into_iter().filter(|it| *it == kind).count();
     let counts = ["tenant", "key", "event_type", "webhook"].map(counted);
     assert_eq!(counts, [3, 4, 3, 7]);
+    let key = world.get(&operator, "/v1/tenants/acme/keys?order=asc&limit=1");
+    let key = key.await.data(200)["keys"][0].clone();
+    let is_its = |line: &&Value| line["key"]["id"] == key["id"];
+    let line = &lines.iter().find(is_its).unwrap()["key"];
+    assert_eq!(line["created_at"], key["created_at"]);
 
     let fresh = World::new().await;
     assert_eq!(
@@ -428,7 +433,26 @@ async fn a_line_with_a_fault_is_named_and_all_others_are_taken() {
             "invalid_request",
             "expires_at",
         ),
+        (
+            with(key, "id", json!("key_root")),
+            422,
+            "invalid_request",
+            "id",
+        ),
+        (with(key, "id", json!("a b")), 422, "invalid_request", "id"),
+        (
+            with(key, "created_at", json!("now")),
+            422,
+            "invalid_request",
+            "created_at",
+        ),
         (key.to_string(), 201, "", ""),
+        (
+            with(key, "key_sha256", json!("0".repeat(64))),
+            409,
+            "id_taken",
+            "id",
+        ),
         (
             with(key, "tenant_id", json!("thief")),
             409,
