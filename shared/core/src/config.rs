@@ -35,6 +35,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long events, deliveries and logs are kept unless told otherwise.
 pub const DEFAULT_RETENTION: Duration = Duration::from_secs(30 * 86_400);
 
+/// Longest that they may be kept, in days.
+const RETENTION_DAYS_MAX: u32 = 3_650;
+
 /// The file descriptors that deliveries may use. A Lambda function has 1,024, and other things that need some: the AWS clients,
 /// mostly.
 const EGRESS_DESCRIPTORS: usize = 768;
@@ -97,9 +100,10 @@ pub enum ConfigError {
     Dialect(#[from] DialectFaults),
     /// A retention that would let events expire on their ladder.
     #[error(
-        "a retention of {} days is too short for the dialect {dialect}, whose ladder takes up to {} days: \
-         keep 7 days more than that",
-        .retention.as_secs() / 86_400, .ladder.as_secs().div_ceil(86_400)
+        "the environment variable RUNG_RETENTION_DAYS must be a number of days from {} to {RETENTION_DAYS_MAX}, not {}: \
+         the ladder of the dialect {dialect} takes up to {} days, and {} more are needed to see what became of deliveries",
+        (*.ladder + RETENTION_MARGIN).as_secs().div_ceil(86_400), .retention.as_secs() / 86_400,
+        .ladder.as_secs().div_ceil(86_400), RETENTION_MARGIN.as_secs() / 86_400
     )]
     Retention {
         /// The retention.
@@ -455,7 +459,8 @@ pub fn dialect_files() -> Vec<PathBuf> {
 /// When a file cannot be read or has a mistake, or a ladder is too long for the retention.
 pub fn load_dialects(files: &[PathBuf], retention: Duration) -> Result<Dialects, ConfigError> {
     let builtin = Dialects::builtin();
-    for dialect in builtin.iter() {
+    let longest = builtin.iter().max_by_key(|it| it.longest_ladder_ms());
+    if let Some(dialect) = longest {
         let ladder = Duration::from_millis(dialect.longest_ladder_ms());
         if retention < ladder + RETENTION_MARGIN {
             return Err(ConfigError::Retention {
@@ -622,10 +627,11 @@ pub fn retention() -> Result<Duration, ConfigError> {
     let Some(days) = optional(name) else {
         return Ok(DEFAULT_RETENTION);
     };
-    let days = days.parse().ok().filter(|days| (1..=3_650).contains(days));
+    let days = days.parse().ok();
+    let days = days.filter(|days| (1..=RETENTION_DAYS_MAX).contains(days));
     days.map(|days| DAY * days).ok_or(ConfigError::Invalid {
         name,
-        expected: "a number of days from 1 to 3650",
+        expected: "a number of days up to 3650, and 7 more than the longest ladder takes",
     })
 }
 
@@ -676,8 +682,19 @@ fn optional(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_retention_that_is_too_short_is_refused_with_the_range_that_is_allowed() {
+        let refused = load_dialects(&[], DAY).map(drop).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "the environment variable RUNG_RETENTION_DAYS must be a number of days from 11 to 3650, not 1: the ladder of the dialect \
+             badger takes up to 4 days, and 7 more are needed to see what became of deliveries"
+        );
+    }
 
     #[test]
     fn an_admin_key_is_long_enough_and_one_that_a_header_carries() {

@@ -154,7 +154,7 @@ async fn the_environment_is_read() {
     };
     let output = refused("RUNG_RETENTION_DAYS=1", &[]).await;
     assert!(
-        output.contains("a retention of 1 days is too short"),
+        output.contains("RUNG_RETENTION_DAYS must be a number of days from 11 to 3650, not 1"),
         "{output}"
     );
     let output = refused("RUNG_RETENTION_DAYS=many", &[]).await;
