@@ -118,6 +118,7 @@ pub(crate) fn publish(schemas: &mut Schemas) -> Operation {
             published.to_value(),
             published_example(),
         )
+        .limited(&[StatusCode::ACCEPTED])
         .refuses(REFUSALS)
 }
 
@@ -194,6 +195,7 @@ pub(crate) fn publish_batch(schemas: &mut Schemas) -> Operation {
             batch(),
             some,
         )
+        .limited(&[StatusCode::ACCEPTED, StatusCode::MULTI_STATUS])
         .refuses(&[
             Code::BatchRefused,
             Code::IdempotencyMismatch,

@@ -61,7 +61,7 @@ pub(crate) struct EventTypeView<'a> {
     /// Which of the definition's schemas it is: 1 for the first, and one more with each change. Null without a schema.
     schema_version: Option<u64>,
     deprecated: Option<DeprecatedView<'a>>,
-    /// Whether publishing it is refused.
+    /// Whether publishing this type is refused.
     archived: bool,
 }
 

@@ -179,7 +179,7 @@ pub(crate) struct EventDetail<'a> {
     metadata: Option<Json>,
     /// The body delivered in the tenant's dialect; null once erased.
     payload: Option<Box<RawValue>>,
-    /// Whether it was sent to test a webhook. A test is in no list of events.
+    /// Whether the event was sent to test a webhook. Lists of events leave tests out.
     test: bool,
     /// The time of erasure.
     erased_at: Option<Time>,

@@ -43,7 +43,7 @@ pub(crate) struct PreviewedEvent {
     tenant_id: String,
     r#type: String,
     created_at: Time,
-    /// Whether its data match the filter.
+    /// Whether the data of the event match the filter.
     matches: bool,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct ImportResult {
     line: usize,
     /// `tenant`, `key`, `event_type`, `webhook`, `event` or `log`; null if it is none of these.
     kind: Option<&'static str>,
-    /// The status of the call that makes or replaces this alone: 201 if it is new, 200 if it was there or is not imported.
+    /// The status of the call that creates or replaces this item alone: 201 if it is new, 200 if it existed or is not imported.
     status: u16,
     /// Of a webhook: what it subscribes to that its dialect does not know here, such as a type that was deleted.
     unknown_events: Vec<String>,
@@ -190,7 +190,10 @@ impl Import {
             kind == "event_type" && matches!(thing.get(member), None | Some(Json::Null));
         let tenant = text(thing, member).and_then(|name| TenantName::parse(name).ok());
         if tenant.is_none() && !is_deployments {
-            return Err(must_be_an_id(member));
+            return Err(match thing.get(member) {
+                None | Some(Json::Null) => ApiError::missing(member),
+                Some(_) => must_be_an_id(member),
+            });
         }
         let named = self.headers.get(TENANT_HEADER);
         let is_wanted = match &tenant {
@@ -229,11 +232,7 @@ fn text<'j>(thing: &'j Json, name: &str) -> Option<&'j str> {
 }
 
 fn must_be_an_id(member: &str) -> ApiError {
-    ApiError::of_field(
-        Code::InvalidRequest,
-        member,
-        "is required, and must be an id",
-    )
+    ApiError::of_field(Code::InvalidRequest, member, "must be an id")
 }
 
 /// The request for a thing: its members but for those that stand elsewhere in the call.

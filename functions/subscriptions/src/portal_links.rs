@@ -41,7 +41,7 @@ use crate::{
 pub(crate) struct PortalLinkView<'a> {
     id: &'a str,
     tenant_id: Option<&'a str>,
-    /// Where the link leads. Null unless it was just created, and if the deployment has no `RUNG_PUBLIC_URL`.
+    /// The link itself. Only the response that creates the link has it, and only if the deployment has a `RUNG_PUBLIC_URL`; otherwise null.
     url: Option<String>,
     /// The token, which works as a bearer key; null unless the link was just created.
     token: Option<&'a str>,

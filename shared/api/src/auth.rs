@@ -222,6 +222,12 @@ impl Api {
         self.store.create_tenant(&tenant, &record).await
     }
 
+    /// Whether this is the hash of the operator's first key, which is in no row before something is changed about it.
+    #[must_use]
+    pub fn is_first_key(&self, hash: &KeyHash) -> bool {
+        *hash == self.admin
+    }
+
     /// The operator's first key, which the deployment's settings name; `None` if it was deleted.
     ///
     /// # Errors

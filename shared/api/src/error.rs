@@ -196,7 +196,7 @@ impl Code {
 /// The code of a detail that is not as it must be.
 const INVALID: &str = "invalid";
 /// The code of a detail that is missing.
-pub(super) const REQUIRED: &str = "required";
+const REQUIRED: &str = "required";
 
 /// A field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -210,6 +210,15 @@ pub struct Detail {
 }
 
 impl Detail {
+    /// That a field is missing which must be there.
+    pub(super) fn missing(field: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            code: REQUIRED,
+            problem: "is required".to_owned(),
+        }
+    }
+
     /// What is wrong with a field for this cause.
     #[must_use]
     pub fn new(code: Code, field: impl Into<String>, problem: impl Into<String>) -> Self {
@@ -282,6 +291,12 @@ impl ApiError {
     #[must_use]
     pub fn of_field(code: Code, field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::of_fields(code, vec![Detail::new(code, field, problem)])
+    }
+
+    /// An error about a field that is missing and must be there.
+    #[must_use]
+    pub fn missing(field: impl Into<String>) -> Self {
+        Self::of_fields(Code::InvalidRequest, vec![Detail::missing(field)])
     }
 
     /// An error that concerns fields; its message is about the first. What was sent is repeated no further than a person reads.

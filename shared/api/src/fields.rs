@@ -1,6 +1,6 @@
 //! Reading a request's object field by field: every problem is noted, unknown fields too, and all are answered at once.
 
-use super::{ApiError, Code, Detail, error::REQUIRED};
+use super::{ApiError, Code, Detail};
 use crate::limits::PROBLEMS;
 use rung_json::Json;
 
@@ -98,12 +98,8 @@ impl<'a> Fields<'a> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         if !self.problems.iter().any(is_told) {
-            let detail = Detail {
-                field,
-                code: REQUIRED,
-                problem: "is required".to_owned(),
-            };
-            self.problems.push((Code::InvalidRequest, detail));
+            self.problems
+                .push((Code::InvalidRequest, Detail::missing(field)));
         }
     }
 

@@ -103,7 +103,7 @@ impl Finding {
 pub struct Report {
     /// The receiver's URL.
     pub url: String,
-    /// The dialect that it was spoken to in.
+    /// The dialect of the requests that were sent to it.
     pub dialect: String,
     /// The type whose sample was sent.
     pub event_type: String,

@@ -75,7 +75,7 @@ pub(crate) fn retry_delivery(schemas: &mut Schemas) -> Operation {
     .no_body()
     .answers(
         StatusCode::ACCEPTED,
-        "It is on its way.",
+        "Attempt queued.",
         [("delivery", delivery)],
         json!({ "delivery": waiting() }),
     )
@@ -103,7 +103,7 @@ pub(crate) fn cancel_delivery(schemas: &mut Schemas) -> Operation {
     .no_body()
     .answers(
         StatusCode::OK,
-        "It is not sent any more.",
+        "Delivery cancelled.",
         [("delivery", delivery)],
         json!({ "delivery": cancelled }),
     )

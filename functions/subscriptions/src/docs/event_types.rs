@@ -118,7 +118,7 @@ pub(crate) fn put_event_type(schemas: &mut Schemas) -> Operation {
                 "type": ["object", "null"],
             },
             "deprecated": {
-                "description": "Set if the type should not be published any more. It is a note: nothing else changes.",
+                "description": "Set if the type should not be published any more. Only a note: Rung still accepts the type.",
                 "type": ["object", "null"],
                 "properties": {
                     "since": { "description": "Now, if left out.", "type": ["string", "null"], "format": "date-time" },

@@ -73,6 +73,11 @@ pub(crate) fn import(schemas: &mut Schemas) -> Operation {
          `next_line` says where to go on. If no line is taken, the response is an error with `results` and `next_line` in `data`. \
          With `Rung-Tenant`, lines of other tenants are refused."),
     )
+    .header(
+        "Rung-Tenant",
+        "Refuse the lines of all tenants but this one.",
+        json!({ "type": "string" }),
+    )
     .lines_body()
     .answers(
         StatusCode::OK,

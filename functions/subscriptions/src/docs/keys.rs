@@ -77,7 +77,7 @@ fn of_operators() -> Value {
 
 /// What a change may say of members that nobody sets, so that what was read can be sent back.
 fn read_only() -> Value {
-    let settled = json!({ "description": "As it is.", "type": ["string", "null"] });
+    let settled = json!({ "description": "The present value.", "type": ["string", "null"] });
     json!({
         "id": settled,
         "tenant_id": settled,
@@ -200,7 +200,7 @@ pub(crate) fn get_operator_key(schemas: &mut Schemas) -> Operation {
 pub(crate) fn update_operator_key(schemas: &mut Schemas) -> Operation {
     let own = with(
         read_only(),
-        json!({ "events_per_hour": { "description": "As it is.", "type": ["integer", "null"] } }),
+        json!({ "events_per_hour": { "description": "The present value.", "type": ["integer", "null"] } }),
     );
     let operation = Operation::new(
         Who::Operator(Scope::Admin),

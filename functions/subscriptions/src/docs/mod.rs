@@ -58,7 +58,7 @@ use crate::about::{About, DialectView, Quota};
 pub(crate) fn health(_: &mut Schemas) -> Operation {
     Operation::new(Who::Anybody, "getHealth", "Check that Rung is up.").answers(
         StatusCode::OK,
-        "It is.",
+        "Rung is up.",
         [
             ("status", json_schema!({ "const": "ok" })),
             ("version", json_schema!({ "type": "string" })),

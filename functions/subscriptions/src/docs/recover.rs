@@ -22,7 +22,7 @@ use super::{jobs, object, time};
 struct Counted {
     /// How many deliveries would be sent again.
     count: u64,
-    /// Whether the whole span was counted.
+    /// Whether the counts cover the whole span.
     complete: bool,
     /// The time up to which was counted, if not the whole span.
     counted_until: Option<Time>,

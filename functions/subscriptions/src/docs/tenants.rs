@@ -106,6 +106,7 @@ pub(crate) fn create_tenant(schemas: &mut Schemas) -> Operation {
         "Create a tenant.",
     )
     .body(body, example)
+    .answers_header(StatusCode::CREATED, "ETag", "The version of what was made.")
     .refuses(&[Code::IdTaken, Code::UnknownPlan]);
     one(schemas, operation, StatusCode::CREATED, "Created.")
 }
@@ -145,7 +146,7 @@ pub(crate) fn get_tenant(schemas: &mut Schemas) -> Operation {
 pub(crate) fn put_tenant(schemas: &mut Schemas) -> Operation {
     let own = json!({
         "id": id("As in the path."),
-        "created_at": time("When it was made elsewhere [default: now, or as it was]."),
+        "created_at": time("When the webhook was created elsewhere [default: now, or the present value]."),
     });
     let body = object(&["name"], with(whole(), own));
     let operation = Operation::new(
@@ -161,13 +162,8 @@ pub(crate) fn put_tenant(schemas: &mut Schemas) -> Operation {
             json!({ "name": "Acme", "dialect": "odin", "plan": "pro" }),
         )
         .refuses(&[Code::Busy, Code::UnknownPlan]);
-    let made = with_counts(schemas, operation, StatusCode::CREATED, "It is made.");
-    with_counts(
-        schemas,
-        made,
-        StatusCode::OK,
-        "It was there, and is replaced.",
-    )
+    let made = with_counts(schemas, operation, StatusCode::CREATED, "Tenant created.");
+    with_counts(schemas, made, StatusCode::OK, "Tenant replaced.")
 }
 
 pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
@@ -183,8 +179,8 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
             "retention_days": retention(),
             "plan": free_text("A new plan; null clears it.", ID_CHARS),
             "metadata": metadata(),
-            "id": { "description": "As it is.", "type": ["string", "null"] },
-            "created_at": { "description": "As it is.", "type": ["string", "null"] },
+            "id": { "description": "The present value.", "type": ["string", "null"] },
+            "created_at": { "description": "The present value.", "type": ["string", "null"] },
         }),
     );
     let operation = Operation::new(
@@ -204,7 +200,7 @@ pub(crate) fn update_tenant(schemas: &mut Schemas) -> Operation {
         schemas,
         operation,
         StatusCode::OK,
-        "It is changed; so many webhooks were disabled and activated with it.",
+        "Tenant changed, with the number of webhooks that the change disabled and activated.",
     )
 }
 

@@ -160,7 +160,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
                     "description": "[default: active]",
                     "enum": ["active", "disabled", null],
                 },
-                "created_at": time("With an operator's key: when it was made elsewhere."),
+                "created_at": time("With an operator's key: when the webhook was created elsewhere."),
             }),
         ),
     );
@@ -180,10 +180,11 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
     .body(body, example)
     .answers(
         StatusCode::CREATED,
-        "It is made.",
+        "Webhook created.",
         [("webhook", webhook)],
         data,
     )
+    .answers_header(StatusCode::CREATED, "ETag", "The version of what was made.")
     .refuses(&[
         Code::IdTaken,
         Code::Busy,
@@ -197,7 +198,7 @@ pub(crate) fn create_webhook(schemas: &mut Schemas) -> Operation {
 
 /// What a request may say of members that nobody sets, so that what was read can be sent back.
 fn read_only() -> Value {
-    let settled = |kinds: Value| json!({ "description": "As it is.", "type": kinds });
+    let settled = |kinds: Value| json!({ "description": "The present value.", "type": kinds });
     let any = |kinds: Value| json!({ "description": "Has no effect.", "type": kinds });
     let time = || time("Has no effect.");
     json!({
@@ -217,7 +218,7 @@ fn read_only() -> Value {
 
 pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
     let old_secrets = json!({
-        "description": "What was replaced and signs on, oldest first [default: none, or with neither this nor `secret` as it was].",
+        "description": "Replaced secrets that still sign, oldest first [default: none; without `secret`, the present ones].",
         "type": ["array", "null"],
         "items": schemas.subschema_for::<OldSecretView<'_>>(),
     });
@@ -236,7 +237,7 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
         "dialect": dialect("What it speaks [default: the tenant's]."),
         "status": { "description": "[default: active]", "enum": ["active", "disabled", null] },
         "disabled": disabled,
-        "created_at": time("When it was made elsewhere [default: now, or as it was]."),
+        "created_at": time("When the webhook was created elsewhere [default: now, or the present value]."),
         "pause": { "description": "Has no effect.", "type": ["object", "null"] },
     });
     let body = object(
@@ -264,13 +265,13 @@ pub(crate) fn put_webhook(schemas: &mut Schemas) -> Operation {
     .body(body, example)
     .answers(
         StatusCode::CREATED,
-        "It is made.",
+        "Webhook created.",
         [("webhook", webhook.clone())],
         data.clone(),
     )
     .answers(
         StatusCode::OK,
-        "It was there, and is replaced. `secret` is shown if it is another one than before.",
+        "Webhook replaced. `secret` is shown if it has changed.",
         [("webhook", webhook)],
         data,
     )
@@ -460,8 +461,8 @@ pub(crate) fn update_webhook(schemas: &mut Schemas) -> Operation {
             "required": ["until"],
             "additionalProperties": false,
         },
-        "id": { "description": "As it is.", "type": ["string", "null"] },
-        "created_at": { "description": "As it is.", "type": ["string", "null"] },
+        "id": { "description": "The present value.", "type": ["string", "null"] },
+        "created_at": { "description": "The present value.", "type": ["string", "null"] },
     });
     let webhook = schemas.subschema_for::<WebhookView<'_>>();
     Operation::new(Who::Tenant(Scope::Manage), "updateWebhook", "Change a webhook.")
@@ -508,6 +509,7 @@ pub(crate) fn delete_webhook(schemas: &mut Schemas) -> Operation {
                 "job": jobs::example_of_webhook(),
             }),
         )
+        .answers_header(StatusCode::OK, "Location", "Where the job can be read.")
         .refuses(&[Code::Busy])
 }
 
@@ -609,6 +611,7 @@ pub(crate) fn test_webhook(schemas: &mut Schemas) -> Operation {
     )
     .refuses(&[
         Code::UnknownEventType,
+        Code::ReservedType,
         Code::EventTypeArchived,
         Code::SchemaViolation,
         Code::UnusableSchema,

@@ -124,12 +124,16 @@ async fn create(
     let record = record(origin, Action::KeyCreated, None, Some(&key));
     let answer = one(StatusCode::CREATED, &key, own.as_deref());
     let (record, answer) = once.answering(record, answer).await?;
+    let taken = || {
+        let problem = "the key already exists; delete it first to change it";
+        ApiError::of_field(Code::KeyTaken, "key_sha256", problem)
+    };
+    if api.is_first_key(&key.hash) {
+        return Err(taken());
+    }
     match api.store.create_api_key(&key, &record).await? {
         KeyCreated::Done => Ok(answer),
-        KeyCreated::Taken => {
-            let problem = "the key already exists; delete it first to change it";
-            Err(ApiError::of_field(Code::KeyTaken, "key_sha256", problem))
-        }
+        KeyCreated::Taken => Err(taken()),
         KeyCreated::NoTenant => {
             let tenant = key.owner.tenant().map(|tenant| tenant.name());
             Err(ApiError::not_found("tenant", tenant.unwrap_or_default()))

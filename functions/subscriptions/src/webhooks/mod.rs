@@ -40,7 +40,7 @@ use rung_core::{
         webhooks::{WebhookWritten, place_among_all},
     },
 };
-use rung_dialect::Dialect;
+use rung_dialect::{Dialect, is_reserved_type};
 use rung_json::{Json, limits::REQUEST_BYTES};
 use serde_json::{Value, json};
 
@@ -845,6 +845,14 @@ fn type_to_try<'a>(
         definition.is_some_and(|(definition, _)| definition.archived)
     };
     let event_type = match named {
+        Some(name) if is_reserved_type(name) => {
+            let problem = "ends with the segment `schema`, which no event type may";
+            return Err(ApiError::of_field(
+                Code::ReservedType,
+                "event_type",
+                problem,
+            ));
+        }
         Some(name) => catalogue.resolve_type(name).ok_or_else(|| {
             let problem = format!("{name:?} is not an event type; GET /v1/event-types lists them");
             ApiError::of_field(Code::UnknownEventType, "event_type", problem)

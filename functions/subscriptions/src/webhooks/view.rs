@@ -66,7 +66,7 @@ pub(crate) struct WebhookView<'a> {
     /// The last attempt that failed.
     last_failure: Option<LastFailureView>,
     disabled: Option<DisabledView<'a>>,
-    /// When it was last disabled, be it active again or not.
+    /// When the webhook was last disabled, even if it is active again.
     last_disabled_at: Option<Time>,
     /// The signing secret; only in the responses that create the webhook or rotate the secret.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -256,6 +256,12 @@ async fn an_existing_key_is_brought_along_by_its_hash() {
         .send(&As::operator(), "POST", "/v1/tenants/other/keys", key)
         .await;
     again.assert_error(409, "key_taken");
+    // The operator's first key is nobody else's either.
+    let digest = Sha256::digest(ADMIN);
+    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = json!({"scopes": ["read"], "key_sha256": hash});
+    let first = world.send(&As::operator(), "POST", path, key).await;
+    first.assert_error(409, "key_taken");
 }
 
 #[tokio::test(start_paused = true)]

@@ -809,6 +809,14 @@ async fn no_type_is_called_schema() {
     let refused = world.send(&tenant, "PUT", path, grouped).await;
     refused.assert_error(422, "invalid_request");
     assert_eq!(refused.fields(), ["groups"]);
+    let webhook = world.webhook(&tenant).await;
+    let test = format!("/v1/webhooks/{webhook}/test");
+    for named in ["schema", "x/schema"] {
+        let tried = json!({"event_type": named});
+        let refused = world.send(&tenant, "POST", &test, tried).await;
+        refused.assert_error(422, "reserved_type");
+        assert_eq!(refused.fields(), ["event_type"]);
+    }
     let event = json!({"type": "x/schema", "data": {}});
     let refused = world.send(&tenant, "POST", "/v1/events", event).await;
     refused.assert_error(422, "reserved_type");

@@ -250,6 +250,8 @@ async fn what_waited_comes_by_when_people_end_the_pause_or_shorten_it() {
                 .send(&tenant, "PATCH", &path, json!({"pause": null}))
                 .await;
             assert_eq!(ended.data(200)["webhook"]["pause"], json!(null));
+            world.pass(1_000).await;
+            assert!(world.posts() > 0, "the first follows at once");
         }
         world.pass(8_000).await;
         assert!((1..20).contains(&world.posts()), "{}", world.posts());

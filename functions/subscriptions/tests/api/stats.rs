@@ -161,6 +161,14 @@ async fn statistics_refuse_what_they_cannot_read() {
             "since=2025-10-09T00:00:00Z&until=2025-10-08T00:00:00Z",
             "since",
         ),
+        (
+            "since=2025-10-09T08:59:00Z&until=2025-10-09T08:01:00Z",
+            "since",
+        ),
+        (
+            "bucket=day&since=2025-10-08T08:00:00Z&until=2025-10-08T07:00:00Z",
+            "since",
+        ),
         ("since=2020-01-01T00:00:00Z", "since"),
         ("limit=1", "limit"),
     ] {

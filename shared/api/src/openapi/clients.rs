@@ -532,11 +532,11 @@ mod tests {
             "description": "How it stands.",
             "oneOf": [
                 { "const": "queued", "description": "It waits.", "type": "string" },
-                { "const": "done", "description": "It has ended.", "type": "string" },
+                { "const": "done", "description": "The job has ended.", "type": "string" },
             ],
         });
         let expected = json!({
-            "description": "How it stands.\n- `queued`: It waits.\n- `done`: It has ended.",
+            "description": "How it stands.\n- `queued`: It waits.\n- `done`: The job has ended.",
             "type": "string",
             "x-extensible-enum": ["queued", "done"],
         });

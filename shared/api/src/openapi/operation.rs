@@ -85,6 +85,8 @@ pub struct Operation {
     parameters: Vec<Value>,
     body: Option<Value>,
     answers: BTreeMap<u16, Value>,
+    /// Headers of answers beside those that their kind has.
+    headers: Vec<(StatusCode, (String, Value))>,
     codes: Vec<Code>,
 }
 
@@ -124,6 +126,7 @@ impl Operation {
             parameters: Vec::new(),
             body: None,
             answers: BTreeMap::new(),
+            headers: Vec::new(),
             codes,
         }
     }
@@ -182,6 +185,24 @@ impl Operation {
             "description": description,
             "schema": schema,
         }));
+        self
+    }
+
+    /// A call that publishes: its answers of these statuses tell the limits.
+    #[must_use]
+    pub fn limited(mut self, statuses: &[StatusCode]) -> Self {
+        let headers = statuses
+            .iter()
+            .flat_map(|status| rate_limits().map(|header| (*status, header)));
+        self.headers.extend(headers);
+        self
+    }
+
+    /// A header that an answer of this status has, beside those that its kind has.
+    #[must_use]
+    pub fn answers_header(mut self, status: StatusCode, name: &str, description: &str) -> Self {
+        self.headers
+            .push((status, header(name, false, description)));
         self
     }
 
@@ -397,7 +418,10 @@ impl Operation {
         parameters.append(&mut self.parameters);
         let mut responses: Map<String, Value> = Map::new();
         for (status, mut answer) in self.answers {
-            let headers = answer_headers(status, &parameters);
+            let mut headers = answer_headers(status, &parameters);
+            let own = self.headers.iter();
+            let own = own.filter(|(of, _)| of.as_u16() == status);
+            headers.extend(own.map(|(_, header)| header.clone()));
             if !headers.is_empty() {
                 answer["headers"] = headers.into();
             }
@@ -534,7 +558,11 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
         "x-codes": names,
         "content": { "application/json": { "schema": schema, "examples": examples } },
     });
-    let headers: Map<_, _> = codes.iter().filter_map(|code| header_with(*code)).collect();
+    let mut headers: Map<_, _> = codes.iter().filter_map(|code| header_with(*code)).collect();
+    let is_limited = |code: &Code| matches!(code, Code::RateLimited | Code::QuotaExceeded);
+    if codes.iter().any(is_limited) {
+        headers.extend(rate_limits());
+    }
     if !headers.is_empty() {
         response["headers"] = headers.into();
     }
@@ -544,11 +572,6 @@ pub(super) fn refusal(codes: &[Code]) -> Value {
 /// The headers of a success: where the thing is that was made, and where a list goes on.
 fn answer_headers(status: u16, parameters: &[Value]) -> Map<String, Value> {
     let takes = |name: &str| parameters.iter().any(|parameter| parameter["name"] == name);
-    let header = |name: &str, required: bool, description: &str| {
-        let schema = json!({ "type": "string" });
-        let header = json!({ "description": description, "required": required, "schema": schema });
-        (name.to_owned(), header)
-    };
     let mut headers = Map::new();
     if matches!(status, 201 | 202) {
         headers.extend([header("Location", true, "Where what was made can be read.")]);
@@ -557,10 +580,28 @@ fn answer_headers(status: u16, parameters: &[Value]) -> Map<String, Value> {
         let link = "The next page, with `rel=\"next\"`; absent at the end.";
         headers.extend([header("Link", false, link)]);
     }
-    if matches!(status, 200 | 201) && takes("If-None-Match") {
+    if matches!(status, 200 | 201 | 304) && takes("If-None-Match") {
         headers.extend([header("ETag", false, "The version of what is answered.")]);
     }
     headers
+}
+
+fn header(name: &str, required: bool, description: &str) -> (String, Value) {
+    let schema = json!({ "type": "string" });
+    let header = json!({ "description": description, "required": required, "schema": schema });
+    (name.to_owned(), header)
+}
+
+/// The headers that tell the limits of publishing.
+fn rate_limits() -> [(String, Value); 2] {
+    [
+        header(
+            "RateLimit-Policy",
+            false,
+            "The limits that hold for publishing, of calls that publish.",
+        ),
+        header("RateLimit", false, "What is left of each of them."),
+    ]
 }
 
 /// The header that tells more of an error.

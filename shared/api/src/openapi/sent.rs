@@ -162,7 +162,7 @@ fn own(notice: NoticeType, schemas: &mut Schemas) -> Map<String, Value> {
             add("delivery_id", text("The delivery."));
             let attempts = json!({ "description": "How many attempts it had.", "type": "integer" });
             add("attempts", attempts);
-            add("failed_at", time("When it was given up."));
+            add("failed_at", time("When Rung gave the delivery up."));
             add("last_error", last_error());
         }
     }

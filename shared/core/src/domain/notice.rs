@@ -21,7 +21,7 @@ pub enum NoticeType {
     /// A webhook's outage goes on.
     #[serde(rename = "webhook.failing")]
     Failing,
-    /// It has ended.
+    /// The job has ended.
     #[serde(rename = "webhook.recovered")]
     Recovered,
     /// A webhook gets nothing for a while.
