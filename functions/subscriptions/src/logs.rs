@@ -223,15 +223,12 @@ pub(crate) async fn list(
     let page = state.api.page(&mut fields, &names).await?;
     let types = state.event_types(Some(&webhook.tenant)).await?;
     let dialect = state.dialect(&types, &webhook.dialect)?;
-    let mut filter = filter(&mut fields, &types, &[dialect]);
+    let filter = filter(&mut fields, &types, &[dialect]);
     fields.finish()?;
-    // What is older is of an earlier webhook of the same id.
-    filter.since_ms = filter.since_ms.max(Some(webhook.first_epoch));
     let store = &state.api.store;
     let (entries, next) = store
         .log_page(
-            &webhook.tenant,
-            &webhook.id,
+            &log_of(&webhook),
             &filter,
             page.order,
             page.after.as_deref(),

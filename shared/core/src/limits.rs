@@ -79,6 +79,9 @@ pub const QUEUE_DELAY_MAX_MS: u64 = 900_000;
 /// a repeat's message comes: that would find no trace, and post as well.
 pub const FRESH_MS: u64 = 20_000;
 const _: () = assert!(FRESH_MS + HANDLER_MS < REPEAT_DELAY_MS);
+/// How late an attempt may begin, in milliseconds, and still be listed by its due time: spans of the log look for it so far back. One
+/// that is later looks for traces anyway.
+pub const LATE_MS: u64 = FRESH_MS;
 /// How far ahead of its due time a message may wait inside the function, in milliseconds.
 pub const EARLY_MS: u64 = 2_000;
 /// How long after a repeated publish its messages become visible, in milliseconds: by then the first ones have left their traces.

@@ -17,7 +17,11 @@ use rung_core::{
         id::{DeliveryKey, EventId},
     },
     limits::{PARK_SHARDS, SWEEP_AHEAD_MS},
-    store::{attempts::LogFilter, events::Event, walk::Order},
+    store::{
+        attempts::{Log, LogFilter},
+        events::Event,
+        walk::Order,
+    },
 };
 use rung_local_aws::sqs::queue_url;
 use serde_json::{Value, json};
@@ -329,11 +333,11 @@ impl World {
     }
 
     async fn whole_log(&self, webhook: u64) -> Vec<Attempt> {
-        let (tenant, id) = (self.wire.plan.tenant_of(webhook), webhook_id(webhook));
+        let log = Log::whole(&self.wire.plan.tenant_of(webhook), &webhook_id(webhook));
         let all = LogFilter::default();
         let page = self
             .oracle
-            .log_page(&tenant, &id, &all, Order::OldestFirst, None, 1_000);
+            .log_page(&log, &all, Order::OldestFirst, None, 1_000);
         page.await.expect("the oracle reads").0
     }
 }

@@ -19,7 +19,11 @@ use rung_core::{
         webhook::Webhook,
     },
     flow::accept::{Accepted, NewEvent, Refusal},
-    store::{attempts::LogFilter, deliveries::List, walk::Order},
+    store::{
+        attempts::{Log, LogFilter},
+        deliveries::List,
+        walk::Order,
+    },
 };
 use rung_json::Json;
 use rung_local_aws::sqs::queue_url;
@@ -404,7 +408,13 @@ impl World {
         let filter = LogFilter::default();
         let log = self
             .oracle
-            .log_page(&tenant, &id, &filter, Order::NewestFirst, None, 100)
+            .log_page(
+                &Log::whole(&tenant, &id),
+                &filter,
+                Order::NewestFirst,
+                None,
+                100,
+            )
             .await
             .expect("the oracle reads")
             .0;

@@ -9,7 +9,7 @@ use rung_core::{
         id::{DeliveryKey, WebhookId},
     },
     store::{
-        attempts::LogFilter,
+        attempts::{Log, LogFilter},
         deliveries::List,
         event_list::EventFilter,
         events::Event,
@@ -269,8 +269,7 @@ impl World {
         let page = self
             .oracle
             .log_page(
-                &tenant,
-                &webhook_id(number),
+                &Log::whole(&tenant, &webhook_id(number)),
                 &LogFilter::default(),
                 Order::NewestFirst,
                 None,

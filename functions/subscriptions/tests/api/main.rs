@@ -26,6 +26,7 @@ mod jobs;
 mod keys;
 mod large;
 mod lists;
+mod log_times;
 mod loops;
 mod lost;
 mod metering;

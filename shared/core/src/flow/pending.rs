@@ -10,7 +10,11 @@ use crate::{
         position::Position,
         webhook::Webhook,
     },
-    store::{attempts::LogFilter, deliveries::Written, walk::Order},
+    store::{
+        attempts::{Log, LogFilter},
+        deliveries::Written,
+        walk::Order,
+    },
 };
 
 impl Control {
@@ -90,18 +94,12 @@ impl Control {
             deliveries: vec![key.uuid()],
             ..LogFilter::default()
         };
+        let log = Log::whole(&webhook.tenant, &webhook.id);
         let mut before = None;
         loop {
             let (mut entries, next) = self
                 .store
-                .log_page(
-                    &webhook.tenant,
-                    &webhook.id,
-                    &filter,
-                    Order::NewestFirst,
-                    before.as_deref(),
-                    1,
-                )
+                .log_page(&log, &filter, Order::NewestFirst, before.as_deref(), 1)
                 .await?;
             if next.is_none() || !entries.is_empty() {
                 return Ok(entries.pop());

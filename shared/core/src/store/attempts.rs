@@ -17,11 +17,11 @@ use crate::{
         attempt::{Attempt, AttemptKey, ErrorCode, Exchange, LogId, Outcome, Trigger},
         id::{DeliveryKey, EventId, TenantId, WebhookId},
     },
-    limits::LOG_SHARDS,
+    limits::{LATE_MS, LOG_SHARDS},
 };
 
-/// Which entries of a webhook's log. Of each list one must fit; an empty one takes all. Times are of the attempts' dues, in
-/// milliseconds.
+/// Which entries of a webhook's log. Of each list one must fit; an empty one takes all. Times are of the attempts' starts, as
+/// entries tell them, in milliseconds.
 #[derive(Clone, Default)]
 pub struct LogFilter {
     /// How they ended.
@@ -38,9 +38,9 @@ pub struct LogFilter {
     pub events: Vec<EventId>,
     /// Their deliveries' UUIDs.
     pub deliveries: Vec<uuid::Uuid>,
-    /// Not due before.
+    /// Not begun before.
     pub since_ms: Option<u64>,
-    /// Due before.
+    /// Begun before.
     pub until_ms: Option<u64>,
 }
 
@@ -72,11 +72,13 @@ impl LogFilter {
         Vec::from_iter(shards)
     }
 
-    /// No attempt that it takes was due before this, in milliseconds: none is before its event was accepted.
-    fn least_ms(&self) -> u64 {
+    /// No attempt of this log that it takes was due before this, in milliseconds: none is before its event was accepted.
+    fn least_ms(&self, log: &Log) -> u64 {
         let accepted = self.deliveries.iter();
         let accepted = accepted.map(|delivery| DeliveryKey::accepted_ms_of(*delivery).unwrap_or(0));
-        self.since_ms.max(accepted.min()).unwrap_or(0)
+        let since = self.since_ms.map(|since| since.saturating_sub(LATE_MS));
+        let least = since.max(accepted.min()).unwrap_or(0);
+        least.max(log.since_ms)
     }
 
     /// Whether entries within the times may be refused.
@@ -101,7 +103,10 @@ impl LogFilter {
                 ranges.any(|(first, last)| (*first..=*last).contains(&status))
             })
         };
-        among(&self.outcomes, Some(attempt.outcome))
+        self.since_ms
+            .is_none_or(|since| attempt.started_ms >= since)
+            && self.until_ms.is_none_or(|until| attempt.started_ms < until)
+            && among(&self.outcomes, Some(attempt.outcome))
             && among(&self.triggers, Some(attempt.trigger))
             && among(&self.error_codes, attempt.error_code)
             && (self.statuses.is_empty() || is_of_statuses())
@@ -199,16 +204,16 @@ impl Store {
             .collect()
     }
 
-    /// A page of a webhook's log in the order of the dues, from behind the position `after` on (any position that an earlier call
-    /// with the same `order` returned), and the position to go on from, `None` at the end. A page of a narrow filter may hold fewer than `limit`
-    /// entries, even none, before the end: it reads on, within a bound, until it knows of one more.
+    /// A page of a webhook's log, from behind the position `after` on (any position that an earlier call with the same `order`
+    /// returned), and the position to go on from, `None` at the end. Pages follow each other in the order of the dues, the entries of
+    /// one in that of the starts. A page of a narrow filter may hold fewer than `limit` entries, even none, before the end: it reads
+    /// on, within a bound, until it knows of one more.
     ///
     /// # Errors
     /// When the table cannot be read.
     pub async fn log_page(
         &self,
-        tenant: &TenantId,
-        webhook: &WebhookId,
+        log: &Log,
         filter: &LogFilter,
         order: Order,
         after: Option<&str>,
@@ -217,15 +222,15 @@ impl Store {
         let partitions: Vec<_> = filter
             .shards()
             .into_iter()
-            .map(|shard| partition(tenant, webhook, shard))
+            .map(|shard| partition(&log.tenant, &log.webhook, shard))
             .collect();
-        let since = time(filter.least_ms());
+        let since = time(filter.least_ms(log));
         let until = filter.until_ms.map_or_else(|| "~".to_owned(), time);
         let mut after = after.map(str::to_owned);
-        let chunk = if filter.is_narrow() {
+        let mut chunk = if filter.is_narrow() {
             SCANNED_PER_PAGE / 8
         } else {
-            limit
+            limit + 1
         };
         let mut taken: Vec<Attempt> = Vec::new();
         let mut scanned = 0;
@@ -243,25 +248,22 @@ impl Store {
                     // One more than fits: it is the next page's.
                     if taken.len() == limit {
                         let last = taken.last().map(|attempt| sort_key(&attempt.key));
-                        return Ok((taken, last));
+                        return Ok((by_start(taken, order), last));
                     }
                     taken.push(attempt);
                 }
             }
-            // Without a filter the rows that follow are of the list; with one they are looked through, as far as a page goes.
-            if taken.len() == limit && !filter.is_narrow() {
-                return Ok((taken, next));
-            }
             if next.is_none() || scanned >= SCANNED_PER_PAGE {
-                return Ok((taken, next));
+                return Ok((by_start(taken, order), next));
             }
             after = next;
+            chunk = (2 * chunk).min(SCANNED_PER_PAGE / 8);
         }
     }
 
-    /// A page of the logs of several webhooks as one, in the order of the dues, from behind the position `after` on (one that an
-    /// earlier call with the same webhooks and `order` returned), and the position to go on from, `None` at the end. A page may hold
-    /// fewer than `limit` entries, even none, before the end, as one of [`Self::log_page`] may.
+    /// A page of the logs of several webhooks as one, from behind the position `after` on (one that an earlier call with the same
+    /// webhooks and `order` returned), and the position to go on from, `None` at the end. It is ordered and may hold fewer than `limit`
+    /// entries, even none, before the end, as one of [`Self::log_page`].
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -279,7 +281,7 @@ impl Store {
         let mut last = after.and_then(read_position);
         let begun = last.clone();
         let mut open = open_logs(logs, filter, &until, last.as_ref(), newest_first);
-        let wanted = if filter.is_narrow() {
+        let mut wanted = if filter.is_narrow() {
             SCANNED_PER_PAGE / 2
         } else {
             2 * limit
@@ -319,17 +321,18 @@ impl Store {
                 if filter.takes(&attempt) {
                     // One more than fits: it is the next page's.
                     if taken.len() == limit {
-                        return Ok((taken, last.map(position)));
+                        return Ok((by_start(taken, order), last.map(position)));
                     }
                     taken.push(attempt);
                 }
                 last = Some(place);
             }
+            wanted = (2 * wanted).min(SCANNED_PER_PAGE / 2);
             // All that is not behind it was looked at, be it expired or not.
             let edge = if newest_first { "" } else { "~" };
             last = end.map(|end| (end, edge.to_owned()));
             if last.is_none() || scanned >= SCANNED_PER_PAGE {
-                return Ok((taken, last.map(position)));
+                return Ok((by_start(taken, order), last.map(position)));
             }
         }
     }
@@ -400,8 +403,20 @@ pub struct Log {
     pub tenant: TenantId,
     /// The webhook.
     pub webhook: WebhookId,
-    /// What is older belongs to an earlier webhook of the same id.
+    /// What was due before belongs to an earlier webhook of the same id.
     pub since_ms: u64,
+}
+
+impl Log {
+    /// All that is in a webhook's log.
+    #[must_use]
+    pub fn whole(tenant: &TenantId, webhook: &WebhookId) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            webhook: webhook.clone(),
+            since_ms: 0,
+        }
+    }
 }
 
 /// A partition of a log while several are read as one list.
@@ -426,7 +441,7 @@ fn open_logs(
     let key = last.map(|(key, _)| key.as_str());
     let shards = filter.shards();
     let open = logs.iter().flat_map(|log| {
-        let since = time(filter.least_ms().max(log.since_ms));
+        let since = time(filter.least_ms(log));
         let (from, to) = match key {
             Some(key) if newest_first => (since, until.min(key)),
             Some(key) => (since.max(key.to_owned()), until),
@@ -462,6 +477,12 @@ fn position((key, whose): Place) -> String {
 fn read_position(position: &str) -> Option<Place> {
     let (key, whose) = position.rsplit_once('#')?;
     Some((key.to_owned(), whose.to_owned()))
+}
+
+/// The entries of a page in the order of their starts. Those of one moment stay in the order of their keys.
+fn by_start(mut entries: Vec<Attempt>, order: Order) -> Vec<Attempt> {
+    entries.sort_by(|one, other| order.compare(&one.started_ms, &other.started_ms));
+    entries
 }
 
 fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
