@@ -406,31 +406,26 @@ impl Export<'_> {
             return Ok(());
         };
         let after = place.after.as_deref();
-        let (entries, next) = store
+        let found = store
             .entries_after(tenant, webhook, Span::ALL.until_ms, after, READ_AT_A_TIME)
             .await?;
+        let entries = found.entries;
         let details = entries.iter();
         // The compiler does not see that a stream that calls a closure is `Send`.
         let details: Vec<_> = details
             .map(|(_, entry)| log_detail(self.state, entry))
             .collect();
         let mut details = stream::iter(details).buffered(READS_AT_ONCE);
-        // Entries of one position are on one page.
-        for entries in entries.chunk_by(|(one, _), (next, _)| one == next) {
-            for detail in details
-                .by_ref()
-                .take(entries.len())
-                .collect::<Vec<_>>()
-                .await
-            {
+        for (position, _) in &entries {
+            if let Some(detail) = details.next().await {
                 lines.write("log", &detail?);
             }
-            if let Some((position, _)) = entries.last().filter(|_| lines.is_full()) {
+            if lines.is_full() {
                 place.after = Some(position.clone());
                 return Ok(());
             }
         }
-        place.after = next;
+        place.after = found.next;
         Ok(())
     }
 }

@@ -32,12 +32,13 @@ use rung_core::{
     },
     encryption::KeyRing,
     limits::{
-        DELIVERY_ATTEMPTS, EVENT_SHARDS, INLINE_BODY_BYTES, LOGGED_BODY_BYTES,
+        DELIVERY_ATTEMPTS, EVENT_SHARDS, INLINE_BODY_BYTES, LATE_MS, LOGGED_BODY_BYTES,
         LOGGED_HEADERS_BYTES, OLD_SECRETS, WEBHOOKS_PER_TENANT,
     },
     store::{
         Store,
         api_keys::KeyCreated,
+        attempts::{Log, LogFilter},
         deliveries::{AdvanceIf, Written},
         jobs::Begun,
         recoveries::Numbered,
@@ -694,6 +695,118 @@ async fn what_has_expired_is_gone_for_writes_as_for_reads() {
     let advanced = store.advance_job(&moved, &beyond).await;
     assert_eq!(advanced.unwrap(), None);
     assert_eq!(begun().await.page, page);
+}
+
+/// An attempt that began late is listed at its start alone, by a row that nobody else takes for an entry.
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_began_late_is_listed_once_where_it_began() {
+    let (store, dynamodb) = store_over_table().await;
+    let (of, w) = (tenant(), webhook().id);
+    let due_ms = 1_760_000_000_000;
+    let attempt = |event: &str, late_ms| Attempt {
+        key: AttemptKey::first_of(&DeliveryKey {
+            tenant: tenant(),
+            webhook: w.clone(),
+            event: EventId::parse(event).unwrap(),
+            accepted_ms: due_ms,
+        }),
+        event_type: "a.b".to_owned(),
+        attempt: 1,
+        dialect: "standard".to_owned(),
+        trigger: Trigger::Event,
+        outcome: Outcome::Failed,
+        started_ms: due_ms + late_ms,
+        ended_ms: due_ms + late_ms + 1,
+        response_time_ms: 1,
+        response_status: Some(500),
+        error: None,
+        error_code: None,
+        asked_until_ms: None,
+        next_due_ms: None,
+        hops: Hops::NONE,
+        erased_ms: None,
+        exchange: Exchange::default(),
+    };
+    let rows = async || {
+        let all = dynamodb.scan().table_name("rung").send().await.unwrap();
+        let rows = all.items.unwrap().into_iter();
+        rows.filter(|row| row["pk"].as_s().unwrap().starts_with("L#"))
+            .count()
+    };
+    let log = Log::whole(&of, &w);
+    let listed = async |order, span: (Option<u64>, Option<u64>)| {
+        let filter = LogFilter {
+            since_ms: span.0,
+            until_ms: span.1,
+            ..LogFilter::default()
+        };
+        let page = store.log_page(&log, &filter, order, None, 100).await;
+        let logs = std::slice::from_ref(&log);
+        let together = store.logs_page(logs, &filter, order, None, 100).await;
+        let (page, next) = page.unwrap();
+        assert_eq!(next, None);
+        assert_eq!(together.unwrap(), (page.clone(), None));
+        page
+    };
+    let all = (None, None);
+
+    let in_time = attempt("e1", LATE_MS);
+    let late = attempt("e2", LATE_MS + 1);
+    let latest = attempt("e3", 7 * 86_400_000);
+    let second = attempt("e4", LATE_MS + 1);
+    store.log_failure(&in_time).await.unwrap();
+    assert_eq!(rows().await, 1, "what is in time costs nothing more");
+    for attempt in [&latest, &late, &second] {
+        assert_eq!(store.log_failure(attempt).await.unwrap(), None);
+        let again = store.log_failure(attempt).await.unwrap();
+        assert_eq!(again.as_ref(), Some(attempt));
+    }
+    assert_eq!(rows().await, 7);
+    let oldest_first = [&in_time, &late, &second, &latest].map(Clone::clone);
+    assert_eq!(listed(Order::OldestFirst, all).await, oldest_first);
+    let mut newest_first = oldest_first.to_vec();
+    newest_first.reverse();
+    assert_eq!(listed(Order::NewestFirst, all).await, newest_first);
+    for entry in &oldest_first {
+        let at = entry.started_ms;
+        let taken = listed(Order::OldestFirst, (Some(at), Some(at + 1))).await;
+        let wanted = oldest_first.iter().filter(|it| it.started_ms == at);
+        assert!(taken.iter().eq(wanted), "{taken:?}");
+        let found = store.log_entry(&of, &w, &entry.key.log_id()).await;
+        assert_eq!(found.unwrap().as_ref(), Some(entry));
+    }
+
+    // A copy of the message began at another time, and succeeded: it takes the place of the failure.
+    let success = Attempt {
+        outcome: Outcome::Succeeded,
+        response_status: Some(200),
+        started_ms: late.started_ms + 9,
+        ..late.clone()
+    };
+    store.log_success(&success).await.unwrap();
+    let with_success = [&in_time, &second, &success, &latest].map(Clone::clone);
+    assert_eq!(listed(Order::OldestFirst, all).await, with_success);
+    // A copy of a failure that is logged leaves a row that leads nowhere.
+    let copy = Attempt {
+        started_ms: latest.started_ms + 5,
+        ..latest.clone()
+    };
+    assert_eq!(
+        store.log_failure(&copy).await.unwrap().as_ref(),
+        Some(&latest)
+    );
+    assert_eq!(listed(Order::OldestFirst, all).await, with_success);
+
+    let counting = store.newest_counting(&of, &w, 0, 1).await.unwrap();
+    assert_eq!(counting[0], second, "rules go by the dues");
+    let found = store.entries_after(&of, &w, Span::ALL.until_ms, None, 100);
+    let found = found.await.unwrap();
+    assert_eq!(found.entries.len(), 4);
+    assert_eq!((found.starts.len(), rows().await), (5, 9));
+    let keys = found.entries.iter().map(|(_, entry)| entry.key.clone());
+    let keys = Vec::from_iter(keys);
+    store.delete_entries(&keys, found.starts).await.unwrap();
+    assert_eq!(rows().await, 0);
 }
 
 /// What DynamoDB counts of a value, in bytes; of numbers the most that as many digits take.

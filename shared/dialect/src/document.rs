@@ -358,28 +358,26 @@ fn check(
         };
         faults.add(at, reason(what), mend);
     };
+    let out_of_bounds = |bounds: String| {
+        let reason = format!("`{}` is out of bounds", key.name);
+        faults.add(at, reason, format!("it is {bounds}"));
+    };
     match (form, value.get_ref()) {
         (Form::Text, DeValue::String(_)) | (Form::Flag, DeValue::Boolean(_)) => {}
         (Form::Text, _) => wrong("a text in quotes"),
         (Form::Flag, _) => wrong("`true` or `false`"),
         (Form::Whole { least, most }, DeValue::Integer(_)) => {
             if !whole(value.get_ref()).is_some_and(|number| (*least..=*most).contains(&number)) {
-                let bounds = match *most {
+                out_of_bounds(match *most {
                     u64::MAX => format!("at least {least}"),
                     most => format!("{least} to {most}"),
-                };
-                faults.add(
-                    at,
-                    format!("`{}` is out of bounds", key.name),
-                    format!("it is {bounds}"),
-                );
+                });
             }
         }
         (Form::Whole { .. }, _) => wrong("a whole number"),
         (Form::Decimal { least, most }, DeValue::Integer(_) | DeValue::Float(_)) => {
             if !decimal(value.get_ref()).is_some_and(|number| (*least..=*most).contains(&number)) {
-                let bounds = format!("it is {least} to {most}");
-                faults.add(at, format!("`{}` is out of bounds", key.name), bounds);
+                out_of_bounds(format!("{least} to {most}"));
             }
         }
         (Form::Decimal { .. }, _) => wrong("a number"),

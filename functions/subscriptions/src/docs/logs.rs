@@ -84,8 +84,9 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
     let names = |names: &[&str]| json!({ "type": "string", "examples": names });
     operation
         .describe(
-            "`since` and `until` refer to the time at which an attempt was due. The order is that of these times; of more than 200 \
-             webhooks, within each 200 of them, the oldest webhooks first. A page may be short, or empty, before the end.",
+            "`since` and `until` refer to `attempted_at`. The order of a page is that of these times; from one page to the next, \
+             attempts that began within 20 seconds of each other may change places. Of more than 200 webhooks, the list is in order \
+             within each 200 of them, the oldest webhooks first. A page may be short, or empty, before the end.",
         )
         .lists("logs", entry, example())
         .query(
@@ -123,8 +124,8 @@ fn lists(schemas: &mut Schemas, operation: Operation) -> Operation {
             "Filter by trigger, several separated by commas.",
             names(&Trigger::ALL.map(Trigger::as_str)),
         )
-        .query("since", "Due at or after this time.", time())
-        .query("until", "Due before this time.", time())
+        .query("since", "Attempted at or after this time.", time())
+        .query("until", "Attempted before this time.", time())
 }
 
 pub(crate) fn get_log(schemas: &mut Schemas) -> Operation {

@@ -322,7 +322,7 @@ async fn an_export_has_what_was_asked_for_and_no_secret_otherwise() {
     let members = body["content"]["application/json"]["schema"]["properties"].as_object();
     let is_set = |(name, member): &(&String, &Value)| {
         let described = &member["description"];
-        *name == "tenant_id" || (described != "As it is." && described != "Has no effect.")
+        *name == "tenant_id" || (described != "The present value." && described != "Has no effect.")
     };
     let settable = members.unwrap().iter().filter(is_set);
     let settable: BTreeSet<_> = settable.map(|(name, _)| name).collect();

@@ -1,5 +1,6 @@
 //! The times of the log: spans and order are of the times that its entries show.
 
+use rung_core::domain::time::Time;
 use serde_json::{Value, json};
 
 use crate::world::{As, World};
@@ -81,7 +82,7 @@ async fn since_takes_what_began_then() {
     let tenant = world.tenant("acme", "standard", "pro").await;
     let (webhook, entries) = paced(&world, &tenant).await;
     for list in lists(&webhook) {
-        for place in [0, 1, 2, 19] {
+        for place in [0, 1, 2, 19, 20, 21, 29] {
             let at = starts(&entries)[place];
             for limit in [2, 100] {
                 let path = format!("{list}?limit={limit}&order=asc&since={at}");
@@ -148,5 +149,62 @@ async fn pages_of_one_hold_what_a_page_of_a_hundred_holds_in_its_order() {
                 }
             }
         }
+    }
+}
+
+/// One second after another, though all are due at one moment.
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_rate_limit_is_listed_when_it_began() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let (webhook, entries) = paced(&world, &tenant).await;
+    for list in lists(&webhook) {
+        // The last ones are more than twenty seconds late.
+        let last = page(&world, &tenant, &format!("{list}?limit=5")).await;
+        let newest: Vec<_> = ids(&entries).into_iter().rev().take(5).collect();
+        assert_eq!(ids(&last), newest, "{list}");
+    }
+}
+
+/// What waits for the end of a pause is due hours before it is sent.
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_pause_is_listed_when_it_began() {
+    const HOUR_MS: u64 = 3_600_000;
+    let world = World::new().await;
+    let tenant = world.tenant("acme", "standard", "pro").await;
+    let webhook = world.webhook(&tenant).await;
+    let other = world.webhook(&tenant).await;
+    let until_ms = world.now_ms() + 3 * HOUR_MS;
+    let end = Time::at_ms(until_ms);
+    change(&world, &tenant, &webhook, json!({"pause": {"until": end}})).await;
+    burst(&world, &tenant, 0, 4).await;
+    world.pass(HOUR_MS).await;
+    burst(&world, &tenant, 4, 1).await;
+    world.pass(1_000).await;
+    let before = page(&world, &tenant, "/v1/logs?order=asc").await;
+    assert_eq!(before.len(), 5, "the other webhook waits for nobody");
+    assert!(before.iter().all(|entry| entry["webhook_id"] == other));
+    world.pass(3 * HOUR_MS).await;
+
+    for list in lists(&webhook) {
+        let others = if list == "/v1/logs" { 5 } else { 0 };
+        for limit in [1, 2, 5, 100] {
+            let path = format!("{list}?limit={limit}");
+            let since = format!("{path}&order=asc&since={end}");
+            let since = walk(&world, &tenant, &since).await;
+            assert_eq!(since.len(), 5, "{path}");
+            assert!(since.iter().all(|entry| entry["webhook_id"] == webhook));
+            assert!(starts(&since).is_sorted(), "{path}");
+            // Newest first, they stand before what was sent while they waited.
+            let all = walk(&world, &tenant, &path).await;
+            assert_eq!(all.len(), 5 + others, "{path}");
+            let newest: Vec<_> = ids(&since).into_iter().rev().collect();
+            assert_eq!(ids(&all[..5]), newest, "{path}");
+            let third = starts(&since)[2];
+            let between = format!("{list}?since={end}&until={third}");
+            assert_eq!(page(&world, &tenant, &between).await.len(), 2);
+        }
+        let until = page(&world, &tenant, &format!("{list}?until={end}")).await;
+        assert_eq!(until.len(), others, "{list}");
     }
 }

@@ -532,7 +532,8 @@ async fn a_key_names_no_other_tenant() {
     let before = seen(&world, &own, &stranger).await;
     let mut held = 0;
     for operation in Operation::all() {
-        if !operation.names_in("header").contains("Rung-Tenant") {
+        // An import takes an operator's key alone: there it leaves lines out.
+        if !operation.names_in("header").contains("Rung-Tenant") || operation.path == "/v1/import" {
             continue;
         }
         let path = operation.path_of(|_| &own);

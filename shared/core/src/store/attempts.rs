@@ -1,6 +1,10 @@
-//! The log: one row per attempt, named by its due time, so that a message received twice finds it.
+//! The log: one row per attempt, named by its due time, so that a message received twice finds it. An attempt that began late has
+//! another, named by its start, which leads to it: lists have its entry there.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use futures_util::future::try_join_all;
 use rung_dialect::Dialects;
@@ -138,6 +142,7 @@ impl Store {
     /// When the table cannot be written.
     pub async fn log_success(&self, attempt: &Attempt) -> Result<(), StoreError> {
         let expiry = self.expiry_of(&attempt.key.delivery.tenant).await?;
+        self.list_late(attempt, expiry).await?;
         self.put_soon(attempt_item(attempt, expiry)?).await
     }
 
@@ -147,8 +152,30 @@ impl Store {
     /// When the table cannot be written.
     pub async fn log_failure(&self, attempt: &Attempt) -> Result<Option<Attempt>, StoreError> {
         let expiry = self.expiry_of(&attempt.key.delivery.tenant).await?;
+        self.list_late(attempt, expiry).await?;
         let standing = self.put_new(attempt_item(attempt, expiry)?).await?;
         standing.map(read_attempt).transpose()
+    }
+
+    /// Writes the row that lists an attempt's entry at its start, if it began late. It is there before the entry is, which is in no
+    /// list without it. A row that leads to no entry, or to one of another start, is passed over.
+    async fn list_late(&self, attempt: &Attempt, expiry: u64) -> Result<(), StoreError> {
+        if !began_late(attempt) {
+            return Ok(());
+        }
+        let delivery = &attempt.key.delivery;
+        let pk = partition(&delivery.tenant, &delivery.webhook, delivery.event.shard());
+        let sk = format!(
+            "{}#{}#{}{LATE}",
+            time(attempt.started_ms),
+            delivery.event,
+            attempt.key.n
+        );
+        let row = Builder::new(pk, sk)
+            .number("d", attempt.key.due_ms)
+            .number("exp", expiry)
+            .build();
+        self.put_soon(row).await
     }
 
     /// An entry, by a strong read.
@@ -180,6 +207,9 @@ impl Store {
         loop {
             let page = self.query(query.clone()).await?;
             for row in page.rows {
+                if leads_to(&row)?.is_some() {
+                    continue;
+                }
                 let attempt = read_attempt(row)?;
                 if attempt.key.log_id() == *id {
                     return Ok(Some(attempt));
@@ -205,9 +235,9 @@ impl Store {
     }
 
     /// A page of a webhook's log, from behind the position `after` on (any position that an earlier call with the same `order`
-    /// returned), and the position to go on from, `None` at the end. Pages follow each other in the order of the dues, the entries of
-    /// one in that of the starts. A page of a narrow filter may hold fewer than `limit` entries, even none, before the end: it reads
-    /// on, within a bound, until it knows of one more.
+    /// returned), and the position to go on from, `None` at the end. The entries of a page are in the order of their starts; pages
+    /// follow each other in it up to [`LATE_MS`], by the dues of those that began in time. A page may hold fewer than `limit` entries,
+    /// even none, before the end: it reads on, within a bound, until it knows of one more.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -232,7 +262,7 @@ impl Store {
         } else {
             limit + 1
         };
-        let mut taken: Vec<Attempt> = Vec::new();
+        let (mut taken, mut last) = (Vec::new(), None);
         let mut scanned = 0;
         loop {
             let stretch = Stretch {
@@ -242,16 +272,17 @@ impl Store {
             };
             let (rows, next) = self.merged_page(&partitions, stretch, chunk).await?;
             scanned += rows.len();
-            for (_, row) in rows {
-                let attempt = read_attempt(row)?;
-                if filter.takes(&attempt) {
-                    // One more than fits: it is the next page's.
-                    if taken.len() == limit {
-                        let last = taken.last().map(|attempt| sort_key(&attempt.key));
-                        return Ok((by_start(taken, order), last));
-                    }
-                    taken.push(attempt);
+            for (key, attempt) in self.entries_listed(rows).await? {
+                let is_taken = |entry: &Attempt| log.has(entry) && filter.takes(entry);
+                let Some(attempt) = attempt.filter(is_taken) else {
+                    continue;
+                };
+                // One more than fits: it is the next page's.
+                if taken.len() == limit {
+                    return Ok((by_start(taken, order), last));
                 }
+                taken.push(attempt);
+                last = Some(key);
             }
             if next.is_none() || scanned >= SCANNED_PER_PAGE {
                 return Ok((by_start(taken, order), next));
@@ -286,6 +317,13 @@ impl Store {
         } else {
             2 * limit
         };
+        let by_webhook = logs.iter().map(|log| ((&log.tenant, &log.webhook), log));
+        let by_webhook: HashMap<_, _> = by_webhook.collect();
+        let is_taken = |entry: &Attempt| {
+            let of = &entry.key.delivery;
+            let log = by_webhook.get(&(&of.tenant, &of.webhook));
+            log.is_some_and(|log| log.has(entry)) && filter.takes(entry)
+        };
         // What was read and not looked at.
         let mut ahead: Vec<(Place, Row)> = Vec::new();
         let (mut taken, mut scanned) = (Vec::new(), 0);
@@ -316,9 +354,9 @@ impl Store {
                 end.as_ref().is_none_or(is_before)
             });
             scanned += known;
-            for (place, row) in ahead.drain(..known) {
-                let attempt = read_attempt(row)?;
-                if filter.takes(&attempt) {
+            let rows = self.entries_listed(ahead.drain(..known).collect()).await?;
+            for (place, attempt) in rows {
+                if let Some(attempt) = attempt.filter(is_taken) {
                     // One more than fits: it is the next page's.
                     if taken.len() == limit {
                         return Ok((by_start(taken, order), last.map(position)));
@@ -335,6 +373,39 @@ impl Store {
                 return Ok((by_start(taken, order), last.map(position)));
             }
         }
+    }
+
+    /// What a list has in the place of each of these rows of logs: an entry that began in time, and one that began late at its start.
+    async fn entries_listed<P>(
+        &self,
+        rows: Vec<(P, Row)>,
+    ) -> Result<Vec<(P, Option<Attempt>)>, StoreError> {
+        let mut keys = HashSet::new();
+        for (_, row) in &rows {
+            keys.extend(leads_to(row)?);
+        }
+        let mut late = HashMap::new();
+        for row in self.get_all(Vec::from_iter(keys)).await? {
+            let (pk, sk) = row.key()?;
+            late.insert((pk.to_owned(), sk.to_owned()), row);
+        }
+        let listed = rows.into_iter().map(|(place, row)| {
+            let entry = match leads_to(&row)? {
+                Some(key) => {
+                    let start = |sk: &str| sk.split('#').next()?.parse::<u64>().ok();
+                    let started_ms = row.parsed("sk", start)?;
+                    // A copy of its message may have begun at another time, and it is that one's.
+                    let is_its = |entry: &Row| {
+                        is_listed_late(entry) && entry.maybe_number("s") == Some(started_ms)
+                    };
+                    let leads_there = late.get(&key).is_some_and(is_its);
+                    leads_there.then(|| late.remove(&key)).flatten()
+                }
+                None => Some(row).filter(|row| !is_listed_late(row)),
+            };
+            Ok((place, entry.map(read_attempt).transpose()?))
+        });
+        listed.collect()
     }
 
     /// Reads up to `chunk` rows more of a log.
@@ -383,6 +454,9 @@ impl Store {
             };
             let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
             for (_, row) in rows {
+                if leads_to(&row)?.is_some() {
+                    continue;
+                }
                 let attempt = read_attempt(row)?;
                 if attempt.counts() {
                     counting.push(attempt);
@@ -416,6 +490,10 @@ impl Log {
             webhook: webhook.clone(),
             since_ms: 0,
         }
+    }
+
+    fn has(&self, entry: &Attempt) -> bool {
+        entry.key.due_ms >= self.since_ms
     }
 }
 
@@ -485,6 +563,32 @@ fn by_start(mut entries: Vec<Attempt>, order: Order) -> Vec<Attempt> {
     entries
 }
 
+/// What the sort key of a row ends with that lists an entry at its start.
+const LATE: &str = "#late";
+
+/// Whether an attempt is listed at its start by a row of its own, as it lies too far from its due time. It begins before that where
+/// clocks differ.
+fn began_late(attempt: &Attempt) -> bool {
+    let due_ms = attempt.key.due_ms;
+    !(due_ms..=due_ms + LATE_MS).contains(&attempt.started_ms)
+}
+
+/// The key of the entry that a row of a log lists, unless it is an entry itself.
+pub(super) fn leads_to(row: &Row) -> Result<Option<Key>, StoreError> {
+    let (pk, sk) = row.key()?;
+    let Some(name) = sk.strip_suffix(LATE) else {
+        return Ok(None);
+    };
+    let (_, name) = name.split_once('#').ok_or_else(|| row.missing("sk"))?;
+    let due_ms: u64 = row.number("d")?;
+    Ok(Some((pk.to_owned(), format!("{}#{name}", time(due_ms)))))
+}
+
+/// Whether an entry is listed by another row.
+fn is_listed_late(entry: &Row) -> bool {
+    entry.0.contains_key("lt")
+}
+
 fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
     let delivery = &attempt.key.delivery;
     let exchange = serde_json::to_vec(&attempt.exchange).map_err(std::io::Error::from);
@@ -506,6 +610,7 @@ fn attempt_item(attempt: &Attempt, expiry: u64) -> Result<Item, StoreError> {
         .maybe("ec", attempt.error_code.map(|code| text(code.as_str())))
         .maybe("au", attempt.asked_until_ms.map(number))
         .maybe("nx", attempt.next_due_ms.map(number))
+        .maybe("lt", began_late(attempt).then(|| number(1)))
         .hops(attempt.hops)
         .bytes("x", exchange)
         .number("exp", expiry)

@@ -23,6 +23,19 @@ use crate::{
     limits::MATCH_SET_IDS,
 };
 
+/// A page of a webhook's log by the dues.
+pub struct Entries {
+    /// Each entry with its position.
+    pub entries: Vec<(String, Attempt)>,
+    /// The rows between them that list entries at their starts.
+    pub starts: Vec<StartKey>,
+    /// The position to go on from, `None` at the end.
+    pub next: Option<String>,
+}
+
+/// Names a row that lists an entry at its start.
+pub struct StartKey(Key);
+
 impl Store {
     /// Empties a log entry if it is there: that there was an attempt stays, and what came of it.
     ///
@@ -42,8 +55,8 @@ impl Store {
         update_if(update).await.map(drop)
     }
 
-    /// Entries of a webhook's log that were due up to `until_ms`, oldest first, each with its position: up to `limit` from behind the
-    /// position `after` on, and the position to go on from.
+    /// Entries of a webhook's log that were due up to `until_ms`, oldest first, each with its position: those of up to `limit` rows from
+    /// behind the position `after` on.
     ///
     /// # Errors
     /// When the table cannot be read.
@@ -54,7 +67,7 @@ impl Store {
         until_ms: u64,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<(Vec<(String, Attempt)>, Option<String>), StoreError> {
+    ) -> Result<Entries, StoreError> {
         let partitions: Vec<_> = attempts::log_partitions(tenant, webhook).collect();
         let (from, until) = Span {
             since_ms: 0,
@@ -67,17 +80,33 @@ impl Store {
             ..Stretch::behind(after, None, Order::OldestFirst)
         };
         let (rows, next) = self.merged_page(&partitions, stretch, limit).await?;
-        let entries = rows.into_iter();
-        let entries = entries.map(|(place, row)| Ok((place, attempts::read_attempt(row)?)));
-        Ok((entries.collect::<Result<_, StoreError>>()?, next))
+        let (mut entries, mut starts) = (Vec::new(), Vec::new());
+        for (place, row) in rows {
+            if attempts::leads_to(&row)?.is_some() {
+                let (pk, sk) = row.key()?;
+                starts.push(StartKey((pk.to_owned(), sk.to_owned())));
+            } else {
+                entries.push((place, attempts::read_attempt(row)?));
+            }
+        }
+        Ok(Entries {
+            entries,
+            starts,
+            next,
+        })
     }
 
-    /// Deletes log entries, whether they are there or not.
+    /// Deletes log entries, and rows that list some at their starts, whether they are there or not.
     ///
     /// # Errors
     /// When the table cannot be written.
-    pub async fn delete_entries(&self, keys: &[AttemptKey]) -> Result<(), StoreError> {
-        self.delete_all(keys.iter().map(attempts::row_key).collect())
+    pub async fn delete_entries(
+        &self,
+        keys: &[AttemptKey],
+        starts: Vec<StartKey>,
+    ) -> Result<(), StoreError> {
+        let starts = starts.into_iter().map(|StartKey(key)| key);
+        self.delete_all(keys.iter().map(attempts::row_key).chain(starts).collect())
             .await
     }
 

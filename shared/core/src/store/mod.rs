@@ -26,6 +26,7 @@
 //! | webhook that an event was sent to though it did not match it | `E#t#e` / `B#accepted#w` | retention | [`events`] |
 //! | delivery | `D#t#w#e` / `accepted`; `g` = `P#t#w` while pending, `F#t#w` when failed, held, missed or `C#t#w` when cancelled, `gs` = `accepted#e` | retention | [`deliveries`] |
 //! | attempt | `L#t#w#s` / `due#e#n` | retention | [`attempts`] |
+//! | where an attempt that began late is listed | `L#t#w#s` / `start#e#n#late` | retention | [`attempts`] |
 //! | number of a recovery | `J#t#w` / `number` | retention | [`recoveries`] |
 //! | which job was last begun for the same recovery of everything | `G#t#w` / `recovery#key` | retention | [`recoveries`] |
 //! | job | `B#job` / `-`; `g` = `B#open` or, once it has ended, `B`, `gs` = `created#job` | retention | [`jobs`] |
@@ -64,7 +65,7 @@ mod codec;
 pub mod deliveries;
 mod deployment_key;
 mod encrypted;
-mod erasures;
+pub mod erasures;
 pub mod event_list;
 pub mod event_types;
 pub mod events;

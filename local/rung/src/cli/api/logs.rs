@@ -16,7 +16,7 @@ use super::{
 
 /// How long to wait before looking for new entries.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The list is in the order in which attempts were due, and an entry comes when its attempt has ended: one that comes later than
+/// The list is in the order in which attempts began, and an entry comes when its attempt has ended: one that comes later than
 /// another may stand so much earlier.
 const BEHIND_MS: u64 = 60_000;
 
@@ -82,10 +82,10 @@ pub(crate) struct Filters {
     /// Only made for these reasons: event, retry, manual, recover, test; separated by commas
     #[arg(long)]
     trigger: Option<String>,
-    /// Due since this time, or so long ago, such as 1h
+    /// Attempted since this time, or so long ago, such as 1h
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<String>,
-    /// Due before this time
+    /// Attempted before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<String>,
 }
@@ -108,7 +108,7 @@ impl Remote for Logs {
     }
 }
 
-/// Shows the newest entries, then new ones. Each look reads what was due since a little before the newest entry: what is there
+/// Shows the newest entries, then new ones. Each look reads what began since a little before the newest entry: what is there
 /// already is told by its id.
 async fn follow(
     list: &List<Filters>,

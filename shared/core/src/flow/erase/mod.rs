@@ -29,7 +29,7 @@ use crate::{
         message::{At, ErasePage, JobPage},
     },
     limits::{FRESH_MS, HANDLER_MS},
-    store::{event_list::Entry, jobs::Begun},
+    store::{erasures::StartKey, event_list::Entry, jobs::Begun},
 };
 
 /// What a page has to do, found in the table as it stands now.
@@ -59,6 +59,8 @@ struct Work {
     rest_of_tenant: bool,
     /// Log entries to delete. They go last: they lead to the others.
     entries: Vec<AttemptKey>,
+    /// Rows to delete that list such entries.
+    starts: Vec<StartKey>,
     next: Next,
 }
 
@@ -195,7 +197,7 @@ impl Control {
         if work.rest_of_tenant {
             store.delete_rest_of_tenant(tenant).await?;
         }
-        store.delete_entries(&work.entries).await?;
+        store.delete_entries(&work.entries, work.starts).await?;
         Ok(work.next)
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     limits::ERASE_PAGE,
     store::{
         deliveries::List,
+        erasures::StartKey,
         walk::{Order, Span},
     },
 };
@@ -33,7 +34,7 @@ impl Control {
         if page.stage == EraseStage::Log {
             // A later one has no entries from before it was made.
             let until_ms = later.map_or(now_ms, |later| later.first_epoch.saturating_sub(1));
-            let (entries, next) = self.entries(tenant, page, id, until_ms).await?;
+            let (entries, _, next) = self.entries(tenant, page, id, until_ms).await?;
             work.waits = waits_of(&entries);
             work.emptied = entries
                 .into_iter()
@@ -72,7 +73,8 @@ impl Control {
         match (page.stage, webhook_at(page)) {
             (EraseStage::Log, Some(id)) => {
                 let until_ms = Span::ALL.until_ms;
-                let (entries, next) = self.entries(tenant, page, &id, until_ms).await?;
+                let (entries, starts, next) = self.entries(tenant, page, &id, until_ms).await?;
+                work.starts = starts;
                 work.waits = waits_of(&entries);
                 // The sample event of a test is in no list.
                 let tests = entries.iter().filter(|it| it.trigger == Trigger::Test);
@@ -165,20 +167,20 @@ impl Control {
         })
     }
 
-    /// A page of a webhook's log, oldest first.
+    /// A page of a webhook's log, oldest first, with the rows that list entries at their starts.
     async fn entries(
         &self,
         tenant: &TenantId,
         page: &ErasePage,
         id: &WebhookId,
         until_ms: u64,
-    ) -> Result<(Vec<Attempt>, Option<String>), FlowError> {
-        let (entries, next) = self
+    ) -> Result<(Vec<Attempt>, Vec<StartKey>, Option<String>), FlowError> {
+        let found = self
             .store
             .entries_after(tenant, id, until_ms, position(&page.cursor), ERASE_PAGE)
             .await?;
-        let entries = entries.into_iter().map(|(_, entry)| entry);
-        Ok((entries.collect(), next))
+        let entries = found.entries.into_iter().map(|(_, entry)| entry);
+        Ok((entries.collect(), found.starts, found.next))
     }
 
     /// A page of its deliveries that wait, or that a recovery could send again.
