@@ -12,7 +12,7 @@ use rung_base::clock::Clock;
 use rung_core::{
     domain::{
         attempt::{Attempt, AttemptKey, Outcome},
-        audit::Action,
+        audit::{Action, Change},
         delivery::{Delivery, State as DeliveryState},
         id::{DeliveryKey, TenantId, WebhookId},
         job::{Cancelling, Work},
@@ -410,7 +410,10 @@ pub(crate) async fn cancel(
         return Ok(first);
     }
     let (webhook, found, event_type) = named(&state, &caller, &webhook, &id).await?;
-    let record = caller.record(Action::DeliveryCancelled, id.as_str());
+    let was = found.status.as_str();
+    let record = caller
+        .record(Action::DeliveryCancelled, id.as_str())
+        .changing(Change::of("status", was, "cancelled"));
     let key = &found.key;
     let was_pending = found.status == DeliveryState::Pending;
     match found.status {

@@ -350,14 +350,7 @@ fn check(
         let kind = kind(value.get_ref());
         format!("`{}` takes {what}, and this is {kind}", key.name)
     };
-    let wrong = |what: &str| {
-        // The example of a table is its heading.
-        let mend = match key.example.trim_matches(['[', ']']) == key.name {
-            true => format!("begin it with the line `{}`", key.example),
-            false => format!("for example `{} = {}`", key.name, key.example),
-        };
-        faults.add(at, reason(what), mend);
-    };
+    let wrong = |what: &str| faults.add(at, reason(what), by_example(key));
     let out_of_bounds = |bounds: String| {
         let reason = format!("`{}` is out of bounds", key.name);
         faults.add(at, reason, format!("it is {bounds}"));
@@ -459,6 +452,15 @@ fn words_and_tables(key: &Key, words: &[&str], section: &Section) -> String {
         words.join(", "),
         tables.join(" or ")
     )
+}
+
+/// What to write instead, by the example of a key. That of a table is its heading.
+fn by_example(key: &Key) -> String {
+    if key.example.trim_matches(['[', ']']) == key.name {
+        format!("begin it with the line `{}`", key.example)
+    } else {
+        format!("for example `{} = {}`", key.name, key.example)
+    }
 }
 
 fn check_duration(

@@ -192,6 +192,10 @@ async fn a_waiting_delivery_is_listed_and_cancelled_once() {
         (&json!("cancelled"), &json!(1))
     );
     assert!(cancelled["ended_at"].is_string(), "{cancelled}");
+    let audit = "/v1/audit?action=delivery.cancelled";
+    let audit = world.get(&tenant, audit).await;
+    let change = json!([{"field": "status", "before": "pending", "after": "cancelled"}]);
+    assert_eq!(audit.data(200)["entries"][0]["changes"], change);
     // It stays so, whoever asks again.
     let again = world.send_text(&tenant, "POST", &cancel, "").await;
     assert_eq!(again.data(200)["delivery"], *cancelled);

@@ -115,7 +115,7 @@ async fn until_leaves_out_what_began_then() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_of_one_hold_what_a_page_of_a_hundred_holds_in_its_order() {
+async fn pages_of_one_hold_what_a_page_of_a_hundred_holds() {
     let world = World::new().await;
     let tenant = world.tenant("acme", "standard", "pro").await;
     let (webhook, entries) = paced(&world, &tenant).await;
