@@ -176,6 +176,7 @@ pub(crate) struct EventDetail<'a> {
     /// The published data; null once erased.
     data: Option<Json>,
     /// The published metadata; null once erased.
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     metadata: Option<Json>,
     /// The body delivered in the tenant's dialect; null once erased.
     payload: Option<Box<RawValue>>,
