@@ -26,7 +26,7 @@ use rung_core::{
         time::Time,
     },
     flow::EventTypes,
-    store::walk::Order,
+    store::span::Order,
 };
 use rung_dialect::{DEFAULT, Dialect, is_event_type, is_reserved_type};
 use rung_json::{Json, limits::REQUEST_BYTES};

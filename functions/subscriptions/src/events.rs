@@ -22,8 +22,8 @@ use rung_core::{
         Listed, Store, StoreError,
         event_list::{EventFilter, EventTypeFilter},
         events::{Event, GoesTo},
+        span::{Order, Span},
         tenants::place,
-        walk::{Order, Span},
     },
 };
 use rung_dialect::{Dialect, shown_body};

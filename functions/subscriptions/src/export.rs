@@ -23,8 +23,8 @@ use rung_core::{
     },
     limits::READS_AT_ONCE,
     store::{
+        span::{Order, Span},
         tenants,
-        walk::{Order, Span},
     },
 };
 use rung_json::{Json, limits::REQUEST_BYTES};

@@ -13,7 +13,7 @@ use rung_core::{
     domain::time::Time,
     store::{
         event_list::{EventFilter, EventTypeFilter},
-        walk::{Order, Span},
+        span::{Order, Span},
     },
 };
 use rung_json::limits::REQUEST_BYTES;

@@ -21,7 +21,7 @@ use rung_core::{
         Listed, Store, StoreError,
         attempts::{Log, LogFilter, TypeFilter},
         events::Event,
-        walk::Order,
+        span::Order,
         webhooks,
     },
 };

@@ -19,7 +19,7 @@ use rung_core::{
         time::Time,
         webhook::Webhook,
     },
-    store::walk::Span,
+    store::span::Span,
 };
 use rung_json::Json;
 use schemars::JsonSchema;

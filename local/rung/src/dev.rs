@@ -14,7 +14,7 @@ use rung_base::clock::{Clock, ScaledClock};
 use rung_core::{
     config::{Settings, check_admin_key, given_encryption_keys, load_dialects, load_roots},
     egress,
-    store::{StoreError, walk::Order},
+    store::{StoreError, span::Order},
 };
 use rung_local_aws::Aws;
 use tokio::{

@@ -42,7 +42,7 @@ use rung_core::{
         deliveries::{AdvanceIf, Written},
         jobs::Begun,
         recoveries::Numbered,
-        walk::{Order, Span},
+        span::{Order, Span},
         webhooks::WebhookWritten,
     },
 };

@@ -34,7 +34,7 @@ use rung_core::{
     domain::tenant::KeyHash,
     limits::WEBHOOKS_PER_TENANT,
     metrics::Metrics,
-    store::{Store, StoreError, walk::Order},
+    store::{Store, StoreError, span::Order},
 };
 use rung_dialect::{Dialect, Dialects};
 use rung_json::Json;

@@ -7,7 +7,7 @@ use axum::response::Response;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use http::StatusCode;
-use rung_core::{limits::PAGE_MAX, store::walk::Order};
+use rung_core::{limits::PAGE_MAX, store::span::Order};
 use rung_json::Json;
 use serde::Serialize;
 use serde_json::json;

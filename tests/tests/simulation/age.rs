@@ -20,7 +20,7 @@ use rung_core::{
     store::{
         attempts::{Log, LogFilter},
         events::Event,
-        walk::Order,
+        span::Order,
     },
 };
 use rung_local_aws::sqs::queue_url;

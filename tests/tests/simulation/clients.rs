@@ -22,7 +22,7 @@ use rung_core::{
     store::{
         attempts::{Log, LogFilter},
         deliveries::List,
-        walk::Order,
+        span::Order,
     },
 };
 use rung_json::Json;

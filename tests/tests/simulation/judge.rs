@@ -13,7 +13,7 @@ use rung_core::{
         deliveries::List,
         event_list::EventFilter,
         events::Event,
-        walk::{Order, Span},
+        span::{Order, Span},
     },
 };
 use rung_local_aws::sqs::queue_url;

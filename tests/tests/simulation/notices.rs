@@ -17,7 +17,7 @@ use rung_core::{
         audit::{AuditFilter, Whose},
         event_list::EventFilter,
         events::Event,
-        walk::{Order, Span},
+        span::{Order, Span},
     },
 };
 use rung_dialect::DEFAULT;

@@ -17,7 +17,7 @@ use rung_core::{
     },
     store::{
         api_keys::{KeyCreated, Remaining, position_of},
-        walk::Order,
+        span::Order,
     },
 };
 use rung_json::Json;

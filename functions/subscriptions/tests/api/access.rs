@@ -17,7 +17,7 @@ use rung_core::{
         job::{Erasure, Subject, Task, Work},
         tenant::KeyOwner,
     },
-    store::walk::Order,
+    store::span::Order,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -38,7 +38,7 @@ use crate::{
         PAUSE_LEAD_MS, QUEUE_DELAY_MAX_MS, RELEASE_DELAY_MS, RELEASE_PAGE, REMEMBERED_PAUSES,
     },
     queue::QueueName,
-    store::{deliveries::List, walk::Span, webhook_states::StateWritten},
+    store::{deliveries::List, span::Span, webhook_states::StateWritten},
 };
 
 /// What this process has seen of pauses. Clones share it.

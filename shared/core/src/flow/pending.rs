@@ -13,7 +13,7 @@ use crate::{
     store::{
         attempts::{Log, LogFilter},
         deliveries::Written,
-        walk::Order,
+        span::Order,
     },
 };
 

@@ -29,7 +29,7 @@ use crate::{
     store::{
         StoreError,
         laps::{Behind, Lap, Place},
-        walk::Span,
+        span::Span,
     },
 };
 

@@ -16,10 +16,10 @@ use super::{
     first_answers::OPERATOR,
     item::{self, Builder, Row},
     listed::position,
+    span::Order,
     tenant_row::{PORTAL_ROUND, What, partition},
     transact::{Part, Transacted},
     update_if,
-    walk::Order,
 };
 use crate::domain::{
     audit::Record,

@@ -14,7 +14,7 @@ use super::{
     batch::Key,
     codec,
     item::{Builder, Row, number, text, time},
-    walk::Order,
+    span::Order,
 };
 use crate::{
     domain::{

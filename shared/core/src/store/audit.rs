@@ -13,9 +13,9 @@ use super::{
     Item, Store, StoreError, Stretch,
     item::{self, Builder, Row},
     listed::position,
+    span::Order,
     table::LISTS,
     transact::{Part, Transacted},
-    walk::Order,
 };
 use crate::{
     domain::{

@@ -10,9 +10,9 @@ use super::{
     attempts::trigger_of,
     batch::Key,
     item::{Builder, Row, number, text, time},
+    span::{Order, Span},
     table::LISTS,
     update_if,
-    walk::{Order, Span},
 };
 use crate::{
     domain::{

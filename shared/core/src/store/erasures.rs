@@ -11,9 +11,8 @@ use super::{
     item::{number, text, time},
     pace, recoveries,
     reminders::reminder_of,
-    stats, tenant_row, update_if, usage,
-    walk::{Order, Span},
-    webhooks,
+    span::{Order, Span},
+    stats, tenant_row, update_if, usage, webhooks,
 };
 use crate::{
     domain::{

@@ -24,7 +24,7 @@ use super::{
     batch::Key,
     events::Event,
     item::{Builder, time},
-    walk::{Order, Span},
+    span::{Order, Span},
 };
 use crate::{
     domain::id::{DeliveryKey, EventId, TenantId, WebhookId},

@@ -13,11 +13,11 @@ use super::{
     Listed, NOTHING_THERE, Store, StoreError, Stretch, events,
     item::{Builder, Row, json, number, text},
     listed::position,
+    span::Order,
     table::LISTS,
     tenant_row,
     transact::Part,
     update_if,
-    walk::Order,
 };
 use crate::domain::{
     audit::Record,

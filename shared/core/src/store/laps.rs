@@ -13,10 +13,9 @@ use super::{
     event_list::Entry,
     events,
     item::Builder,
+    span::Order,
     table::LISTS,
-    tenant_row, tenants,
-    walk::Order,
-    webhooks,
+    tenant_row, tenants, webhooks,
 };
 use crate::{
     domain::{

@@ -81,13 +81,13 @@ pub mod recoveries;
 mod reencryption;
 pub mod reminders;
 mod retention;
+pub mod span;
 pub mod stats;
 pub mod table;
 mod tenant_row;
 pub mod tenants;
 mod transact;
 pub mod usage;
-pub mod walk;
 pub mod webhook_states;
 pub mod webhooks;
 
@@ -115,7 +115,7 @@ use aws_sdk_dynamodb::{
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use rung_base::{chance, clock::Clock};
 
-use self::{item::Row, table::Index, walk::Order};
+use self::{item::Row, span::Order, table::Index};
 pub use self::{listed::Listed, reencryption::Reencrypted};
 use crate::{
     batcher::Batcher,

@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 
 use super::{
-    Row, Store, StoreError, deployment_key, item::Builder, listed::position, walk::Order, webhooks,
+    Row, Store, StoreError, deployment_key, item::Builder, listed::position, span::Order, webhooks,
 };
 use crate::domain::tenant::Tenant;
 

@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use super::{
     Query, Range, Row, Store, StoreError,
     item::{json, number, text, time},
-    walk::Span,
+    span::Span,
 };
 use crate::domain::{
     attempt::ErrorCode,

@@ -18,13 +18,13 @@ use super::{
     item::{self, Builder, Row},
     listed::position,
     reminders::reminder_of,
+    span::Order,
     table::LISTS,
     tenant_row::{
         CHANGES, NUMBER, PORTAL_ROUND, SK, WEBHOOKS, changes_of, id_of, is_of, name_in, partition,
         row_partition, row_partitions, shards_of,
     },
     transact::{Part, Transacted},
-    walk::Order,
     webhooks,
 };
 use crate::domain::{

@@ -22,10 +22,10 @@ use super::{
     batch::Key,
     item::{self, Builder, Row},
     listed::position,
+    span::Order,
     table::{LISTS, WEBHOOKS},
     tenant_row::{What, partition},
     transact::{Part, Transacted},
-    walk::Order,
     webhook_states::{self, WebhookState as _},
 };
 use crate::{

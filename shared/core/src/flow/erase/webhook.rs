@@ -16,7 +16,7 @@ use crate::{
     store::{
         deliveries::List,
         erasures::StartKey,
-        walk::{Order, Span},
+        span::{Order, Span},
     },
 };
 

@@ -14,7 +14,7 @@ use crate::{
     limits::RECOVERY_PAGE,
     store::{
         deliveries::{List, Written},
-        walk::Span,
+        span::Span,
     },
 };
 

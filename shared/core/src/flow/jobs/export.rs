@@ -9,7 +9,7 @@ use crate::{
     },
     flow::{FlowError, control::Control},
     limits::PAGE_MAX,
-    store::walk::Order,
+    store::span::Order,
 };
 
 impl Control {

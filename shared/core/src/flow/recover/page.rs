@@ -21,7 +21,7 @@ use crate::{
         deliveries::{List, list_key},
         event_list::Entry,
         events::{Event, Sendable},
-        walk::{Order, Span},
+        span::{Order, Span},
     },
 };
 

@@ -13,7 +13,7 @@ use crate::{
     },
     flow::{FlowError, control::Control, jobs::Next},
     limits::REACH_STEPS,
-    store::{tenants, walk::Order},
+    store::{span::Order, tenants},
 };
 
 /// What is found behind a place.
