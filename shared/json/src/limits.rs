@@ -43,6 +43,6 @@ pub const SCHEMA_WORK_PER_BYTE: usize = 48;
 pub const SCHEMA_VIOLATIONS: usize = 20;
 /// Characters of a member's name in a violation; a longer one is cut.
 pub const SCHEMA_VIOLATION_CHARS: usize = 200;
-/// Most reports of what is wrong with a value, those counted again that schemas pass on to the schemas that ask them: beyond, it only
-/// matters whether the value is valid. A report takes some 100 ns.
+/// Most reports of what is wrong with a value, and most times that schemas pass one on to a schema that asks them: beyond, it only
+/// matters whether the value is valid. Each takes some 100 ns.
 pub const SCHEMA_REPORTS: usize = 4_000;

@@ -42,7 +42,7 @@ pub(super) fn check(plan: &Plan, value: &Json) -> Checked {
     Checked {
         violations,
         work: walk.work,
-        reports: walk.reports.made,
+        reports: walk.reports.made + walk.reports.passed,
     }
 }
 
@@ -58,8 +58,12 @@ struct Walk<'a> {
 #[derive(Default)]
 struct Reports<'a> {
     by_place: BTreeMap<usize, Vec<Rc<Report<'a>>>>,
-    /// How many were made, those that were passed on from one place to another counted again.
+    /// How many were made.
     made: usize,
+    /// How many were passed on from one place to another. They have a bound of their own.
+    passed: usize,
+    /// In how many values, one in the other, the walk is.
+    depth: usize,
 }
 
 /// What fails, and where: shared by all places that it was passed on to, for names may be long.
@@ -99,15 +103,43 @@ impl<'a> Reports<'a> {
         self.by_place.get(&place).map_or(&[], Vec::as_slice)
     }
 
-    /// How many more there may be of a place. There are none left of any once [`SCHEMA_REPORTS`] were made.
+    /// How many more there may be of a place.
     fn room(&self, place: usize) -> usize {
-        let left = SCHEMA_REPORTS.saturating_sub(self.made);
-        left.min(SCHEMA_VIOLATIONS - self.at(place).len())
+        SCHEMA_VIOLATIONS - self.at(place).len()
     }
 
-    fn add(&mut self, place: usize, report: Rc<Report<'a>>) {
+    /// Whether another one of a place may be made.
+    fn takes(&self, place: usize) -> bool {
+        self.made < SCHEMA_REPORTS && self.room(place) > 0
+    }
+
+    fn make(&mut self, place: usize, report: Report<'a>) {
         self.made += 1;
-        self.by_place.entry(place).or_default().push(report);
+        self.by_place
+            .entry(place)
+            .or_default()
+            .push(Rc::new(report));
+    }
+
+    /// Reports of a place what is reported of another.
+    fn pass_on(
+        &mut self,
+        from: usize,
+        to: usize,
+        enter: impl Fn(Rc<Report<'a>>) -> Rc<Report<'a>>,
+    ) {
+        // Each value leaves some to those that it lies in: what was found first is told, however much is found behind it.
+        let most = SCHEMA_REPORTS.saturating_sub(2 * SCHEMA_VIOLATIONS * self.depth);
+        let room = self.room(to).min(most.saturating_sub(self.passed));
+        if room == 0 {
+            return;
+        }
+        let passed = self.at(from).iter().take(room).cloned().map(enter);
+        let passed: Vec<_> = passed.collect();
+        if !passed.is_empty() {
+            self.passed += passed.len();
+            self.by_place.entry(to).or_default().extend(passed);
+        }
     }
 
     /// Whether there are any of a place from this one on.
@@ -132,6 +164,13 @@ impl<'a> Walk<'a> {
 
     /// Asks a state's nodes of a value: leaves for each of its entries whether it holds. What fails is reported if it is wanted.
     fn value(&mut self, state: StateId, value: &'a Json, wanted: bool) -> Fingerprint {
+        self.reports.depth += 1;
+        let print = self.asked(state, value, wanted);
+        self.reports.depth -= 1;
+        print
+    }
+
+    fn asked(&mut self, state: StateId, value: &'a Json, wanted: bool) -> Fingerprint {
         let state = self.narrowed(state, value);
         let base = self.begin(state, Kind::of(value));
         if self.gave_up() {
@@ -479,7 +518,7 @@ impl<'a> Walk<'a> {
     /// Whether more can be reported of one of the entries that ask a part.
     fn has_room(&self, state: &State, base: usize, must: &[(usize, usize)]) -> bool {
         let has_room = |(entry, _): &(usize, usize)| {
-            state.entries[*entry].loud && self.reports.room(base + entry) > 0
+            state.entries[*entry].loud && self.reports.takes(base + entry)
         };
         must.iter().any(has_room)
     }
@@ -498,33 +537,17 @@ impl<'a> Walk<'a> {
                 continue;
             }
             if is_reported {
-                self.pass_on(at + of, base + entry, |report| Rc::new(enter(report)));
+                let enter = |report| Rc::new(enter(report));
+                self.reports.pass_on(at + of, base + entry, enter);
             }
             self.holds[base + entry] = false;
-        }
-    }
-
-    /// Reports of an entry what is reported of another, of the same value or of a part of it.
-    fn pass_on(
-        &mut self,
-        from: usize,
-        to: usize,
-        enter: impl Fn(Rc<Report<'a>>) -> Rc<Report<'a>>,
-    ) {
-        let room = self.reports.room(to);
-        if room == 0 {
-            return;
-        }
-        let passed: Vec<_> = self.reports.at(from).iter().take(room).cloned().collect();
-        for report in passed {
-            self.reports.add(to, enter(report));
         }
     }
 
     /// Lets an entry fail as another of the same value has failed.
     fn fail_alike(&mut self, from: usize, to: usize) {
         self.holds[to] = false;
-        self.pass_on(from, to, |report| report);
+        self.reports.pass_on(from, to, |report| report);
     }
 
     /// Lets the entries fail whose combinations don't hold.
@@ -611,9 +634,9 @@ impl<'a> Failure<'_, 'a> {
     fn fail(&mut self, report: impl FnOnce() -> Report<'a>) {
         *self.holds = false;
         if let Some(reports) = &mut self.reports
-            && reports.room(self.place) > 0
+            && reports.takes(self.place)
         {
-            reports.add(self.place, Rc::new(report()));
+            reports.make(self.place, report());
         }
     }
 

@@ -47,7 +47,7 @@ pub struct Checked {
     pub violations: Vec<Violation>,
     /// The work that it took: a unit is about what it takes to look at a byte.
     pub work: usize,
-    /// How many reports of what is wrong it took to tell: at most [`SCHEMA_REPORTS`](crate::limits::SCHEMA_REPORTS).
+    /// How many reports of what is wrong were made or passed on: at most [`SCHEMA_REPORTS`](crate::limits::SCHEMA_REPORTS) of either.
     pub reports: usize,
 }
 

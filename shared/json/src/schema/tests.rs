@@ -626,7 +626,7 @@ fn naming_what_is_wrong_takes_bounded_reports() {
         let (schema, value) = (schema(&text), json(&value));
         let checked = schema.check(&value);
         assert!(
-            checked.reports <= SCHEMA_REPORTS,
+            checked.reports <= 2 * SCHEMA_REPORTS,
             "{text:.80}: {}",
             checked.reports
         );
@@ -640,6 +640,29 @@ fn naming_what_is_wrong_takes_bounded_reports() {
             "{text:.80}: {}",
             counted.bytes_total
         );
+    }
+}
+
+#[test]
+fn what_was_found_first_is_named_however_much_is_found_behind_it() {
+    let required = r#"{"required": ["x"]}"#;
+    let wrong = r#"{"x": 0, "y": ""}"#;
+    let typed = r#"{"properties": {"x": {"type": "string"}, "y": {"minLength": 1}}}"#;
+    for (of_each, element, place) in [
+        (required, "{}", "[0].x"),
+        (typed, wrong, "[0].x"),
+        (r#"{"type": "string"}"#, "7", "[0]"),
+    ] {
+        let schema = schema(&format!(
+            r#"{{"properties": {{"a": {{"allOf": [{{"items": {of_each}}}, {{"items": {{"maxProperties": 9}}}}]}}}}}}"#
+        ));
+        let value = json(&format!(
+            r#"{{"a": [{}]}}"#,
+            vec![element; 10_000].join(",")
+        ));
+        let violations = schema.check(&value).violations;
+        assert_eq!(violations.len(), SCHEMA_VIOLATIONS, "{of_each}");
+        assert_eq!(violations[0].path.to_string(), format!("a{place}"));
     }
 }
 
