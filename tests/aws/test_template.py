@@ -694,7 +694,9 @@ def test_parameters_have_the_bounds_of_what_the_functions_take():
     parameters, config = written()["Parameters"], (ROOT / "shared/core/src/config.rs").read_text()
     for name, variable in {"RetentionDays": "RETENTION_DAYS", "WebhooksPerTenant": "WEBHOOKS_PER_TENANT", "MetricTenants": "METRIC_TENANTS", "TenantRate": "TENANT_RATE"}.items():
         body = config.split(f'let name = "RUNG_{variable}";')[1]
-        least, most = (int(it.replace("_", "")) for it in re.search(r"([\d_]+)\.\.=([\d_]+)", body).groups())
+        bounds_written = re.search(r"(\w+)\.\.=(\w+)", body).groups()
+        named = dict(re.findall(r"^const (\w+): \w+ = ([\d_]+);$", config, re.MULTILINE))
+        least, most = (int(named.get(it, it).replace("_", "")) for it in bounds_written)
         bounds = parameters[name]
         if name == "TenantRate":
             (assertion,) = written()["Rules"]["TenantRateTakesABatch"]["Assertions"]

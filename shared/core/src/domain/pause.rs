@@ -66,6 +66,9 @@ pub struct Pause {
     /// When it ended, in milliseconds, if it has.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<u64>,
+    /// The pause that had ended when this one began: whoever ended it may have failed to tell, and tries again.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Self>>,
     /// What a newer version of Rung has stored with it.
     #[serde(flatten)]
     pub unknown: Unknown,
@@ -202,6 +205,14 @@ impl Pause {
         })
     }
 
+    /// The pause that this log entry's attempt has ended: this one, or the one before it.
+    #[must_use]
+    pub fn ended_by(&self, log_id: &str) -> Option<&Self> {
+        let both = [Some(self), self.before.as_deref()];
+        let mut ended = both.into_iter().flatten();
+        ended.find(|pause| pause.ended_ms.is_some() && pause.is_probe(log_id))
+    }
+
     /// Whether this log entry is its probe's.
     #[must_use]
     pub fn is_probe(&self, log_id: &str) -> bool {
@@ -266,6 +277,14 @@ impl Pause {
     }
 
     fn new(known: Option<&Self>, epoch: u64, since_ms: u64, until_ms: u64) -> Self {
+        let ended = known.filter(|known| known.ended_ms.is_some() && known.epoch == epoch);
+        let before = match ended {
+            Some(ended) => Some(Box::new(Self {
+                before: None,
+                ..ended.clone()
+            })),
+            None => known.and_then(|known| known.before.clone()),
+        };
         Self {
             id: known.map_or(since_ms, |known| since_ms.max(known.id + 1)),
             epoch,
@@ -279,6 +298,7 @@ impl Pause {
             origin_ms: until_ms,
             probe: None,
             ended_ms: None,
+            before,
             unknown: known.map_or_else(Unknown::new, |known| known.unknown.clone()),
         }
     }
@@ -396,6 +416,24 @@ mod tests {
             Pause::after(Some(&ended), signal("probe", 10_001, None)),
             None
         );
+    }
+
+    #[test]
+    fn who_ended_a_pause_is_known_while_the_next_one_lasts() {
+        let first = Pause::after(None, asking("a", 1_000, 2_000)).unwrap();
+        let probed = first.probed_by("b".to_owned(), 2_000, 2_000);
+        let ended = Pause::after(Some(&probed), signal("b", 3_000, None)).unwrap();
+        assert_eq!(ended.ended_by("b"), Some(&ended));
+        let next = Pause::after(Some(&ended), asking("c", 4_000, 9_000)).unwrap();
+        assert_eq!(next.ended_by("b"), Some(&ended));
+        let window = Pause::by_hand(Some(&next), 7, 5_000, 99_000);
+        assert_eq!(window.ended_by("b"), Some(&ended));
+        assert_eq!(window.ended_by("a"), None, "it began one");
+        let third = Pause::after(
+            Some(&next.ended_by_hand(10_000)),
+            asking("d", 11_000, 12_000),
+        );
+        assert_eq!(third.unwrap().ended_by("b"), None, "one is enough");
     }
 
     #[test]

@@ -265,13 +265,13 @@ impl Control {
             return Ok(());
         };
         let begun = pause.ended_ms.is_none() && pause.log_id.as_deref() == Some(&*log_id);
-        let ended = pause.ended_ms.is_some() && pause.is_probe(&log_id);
-        if (begun || ended) && self.operator.listens_to(webhook).await? {
+        let ended = pause.ended_by(&log_id);
+        if (begun || ended.is_some()) && self.operator.listens_to(webhook).await? {
             if begun {
                 self.notify(webhook.paused_by(&pause, attempt)).await?;
-            } else {
-                let resumed = webhook.resumed_by(&pause, attempt);
-                self.notify_of_end(webhook, &pause, resumed).await?;
+            } else if let Some(ended) = ended {
+                let resumed = webhook.resumed_by(ended, attempt);
+                self.notify_of_end(webhook, ended, resumed).await?;
             }
         }
         Ok(())

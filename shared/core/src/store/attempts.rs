@@ -76,13 +76,13 @@ impl LogFilter {
         Vec::from_iter(shards)
     }
 
-    /// No attempt of this log that it takes was due before this, in milliseconds: none is before its event was accepted.
+    /// No attempt of this log that it takes has a row before this, in milliseconds: none is due before its event was accepted, and none
+    /// begins much before it is due, however far clocks are apart.
     fn least_ms(&self, log: &Log) -> u64 {
         let accepted = self.deliveries.iter();
         let accepted = accepted.map(|delivery| DeliveryKey::accepted_ms_of(*delivery).unwrap_or(0));
-        let since = self.since_ms.map(|since| since.saturating_sub(LATE_MS));
-        let least = since.max(accepted.min()).unwrap_or(0);
-        least.max(log.since_ms)
+        let least = self.since_ms.max(accepted.min()).unwrap_or(0);
+        least.max(log.since_ms).saturating_sub(LATE_MS)
     }
 
     /// Whether entries within the times may be refused.

@@ -177,7 +177,7 @@ impl Store {
         let chunk = if filter.is_narrow() {
             SCANNED_PER_PAGE / 8
         } else {
-            limit
+            limit + 1
         };
         let mut taken: Vec<Entry> = Vec::new();
         let mut cursor = after.map(str::to_owned);
